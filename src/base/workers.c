@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Parallel loops over pthreadpool. The pool runs one lane a thread; lanes claim items from a shared counter, so that a
+ * lane can have scratch memory of its own and uneven items balance.
+ */
+#include "base/workers.h"
+#include "base/cpu.h"
+
+#include <pthreadpool.h>
+
+struct pinion__workers {
+    pinion_context *ctx;
+    pthreadpool_t pool; /* NULL: one thread, the caller's */
+    int threads;
+};
+
+typedef struct loop {
+    void (*body)(void *user, size_t item, int lane);
+    void *user;
+    size_t count;
+    atomic_size_t next;
+} loop;
+
+int pinion__workers_create(pinion_context *ctx, int threads, pinion__workers **out)
+{
+    int status = PINION_OK;
+    pinion__workers *workers = NULL;
+    PINION_TRY(pinion__alloc_zeroed(ctx, 1, sizeof *workers, "a pool of threads", &workers));
+    workers->ctx = ctx;
+    workers->threads = threads;
+    if (threads > 1) {
+        workers->pool = pthreadpool_create((size_t)threads);
+        PINION_FAIL_IF(!workers->pool, PINION_ENOMEM, "out of memory: a pool of %d threads could not be started",
+                       threads);
+    }
+    *out = workers;
+    return PINION_OK;
+fail:
+    pinion__workers_destroy(workers);
+    return status;
+}
+
+void pinion__workers_destroy(pinion__workers *workers)
+{
+    if (!workers)
+        return;
+    if (workers->pool)
+        pthreadpool_destroy(workers->pool);
+    pinion__release(workers->ctx, workers);
+}
+
+int pinion__workers_threads(const pinion__workers *workers)
+{
+    return workers ? workers->threads : 1;
+}
+
+static void run_lane(void *context, size_t lane)
+{
+    loop *work = context;
+    for (;;) {
+        size_t item = atomic_fetch_add_explicit(&work->next, 1, memory_order_relaxed);
+        if (item >= work->count)
+            return;
+        work->body(work->user, item, (int)lane);
+    }
+}
+
+void pinion__parallel(pinion__workers *workers, size_t count, void (*body)(void *user, size_t item, int lane),
+                      void *user)
+{
+    loop work = {.body = body, .user = user, .count = count};
+    atomic_init(&work.next, 0);
+    pthreadpool_t pool = workers && count > 1 ? workers->pool : NULL;
+    size_t lanes = pool ? (size_t)workers->threads : 1;
+    if (lanes > count)
+        lanes = count;
+    pthreadpool_parallelize_1d(pool, run_lane, &work, lanes,
+                               PTHREADPOOL_FLAG_DISABLE_DENORMALS | PTHREADPOOL_FLAG_YIELD_WORKERS);
+}

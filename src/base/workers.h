@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Parallel loops on a fixed set of threads (pthreadpool). Workers flush denormals and yield when idle.
+ * Items are claimed dynamically, so which thread runs an item is not fixed: results must depend on the
+ * item alone. `lane` (0 … threads-1) names the running thread, for scratch memory only.
+ */
+#ifndef PINION_BASE_WORKERS_H
+#define PINION_BASE_WORKERS_H
+
+#include "base/context.h"
+
+typedef struct pinion__workers pinion__workers;
+
+int pinion__workers_create(pinion_context *ctx, int threads, pinion__workers **out);
+void pinion__workers_destroy(pinion__workers *workers);
+int pinion__workers_threads(const pinion__workers *workers);
+
+/* for (item = 0; item < count; item++) body(user, item, lane); — in parallel, returns when all are done. Not to be
+ * called from inside a body. NULL workers: the plain loop on the caller's thread. Never allocates. */
+void pinion__parallel(pinion__workers *workers, size_t count, void (*body)(void *user, size_t item, int lane),
+                      void *user);
+
+#endif
