@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a network is made of, for reports. Sums saturate: no description makes them wrap.
+ */
+#include "net/network.h"
+
+static int64_t add_saturating(int64_t a, int64_t b)
+{
+    return a > INT64_MAX - b ? INT64_MAX : a + b;
+}
+
+static int64_t layer_macs(const pinion__layer *layer)
+{
+    return layer->op->macs ? layer->op->macs(&layer->attributes, layer->input_shapes, &layer->output) : 0;
+}
+
+pinion_network_info pinion_network_get_info(const pinion_network *network)
+{
+    pinion_network_info info = {
+        .name = network->name, .input = network->input, .output = network->input, .layers = (int)network->layer_count};
+    if (network->layer_count > 0)
+        info.output = network->layers[network->layer_count - 1].output;
+    for (size_t i = 0; i < network->param_count; i++) {
+        int64_t bytes = (int64_t)network->params[i].bytes;
+        info.weight_bytes += bytes;
+        if (!network->params[i].state)
+            info.parameters += bytes / (int64_t)sizeof(float);
+    }
+    for (size_t i = 0; i < network->layer_count; i++)
+        info.macs = add_saturating(info.macs, layer_macs(&network->layers[i]));
+    return info;
+}
+
+int pinion_network_get_layer(const pinion_network *network, pinion_layer layer, pinion_layer_info *out)
+{
+    int status = PINION_OK;
+    pinion_context *ctx = network->ctx;
+    PINION_FAIL_IF(layer < 0 || (size_t)layer >= network->layer_count, PINION_EINVAL,
+                   "network '%s' has %zu layers; there is no layer %d", network->name, network->layer_count, layer);
+    const pinion__layer *from = &network->layers[layer];
+    pinion_layer_info info = {.name = from->name,
+                              .op = from->op->name,
+                              .output = from->output,
+                              .macs = layer_macs(from),
+                              .input_count = from->op->inputs};
+    for (int i = 0; i < from->op->inputs; i++)
+        info.inputs[i] = from->inputs[i];
+    for (int i = 0; i < PINION__MAX_PARAMS; i++)
+        if (from->params[i] >= 0)
+            info.parameters += (int64_t)(network->params[from->params[i]].bytes / sizeof(float));
+    *out = info;
+fail:
+    return status;
+}

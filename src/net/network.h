@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inside of a network. Layers stand in an order in which inputs come first. All weights (parameters, then running
+ * statistics, in layer order) lie in one block, each at a multiple of 64 bytes; `offset` is where.
+ */
+#ifndef PINION_NET_NETWORK_H
+#define PINION_NET_NETWORK_H
+
+#include "op/op.h"
+
+typedef struct pinion__param {
+    char *name; /* "layer1.0.conv1.weight" */
+    int layer;
+    int index; /* which parameter or state of the layer */
+    bool state;
+    pinion__param_spec spec;
+    pinion_shape flattened; /* its channels are those of a flattened h x w x c: (h,w,c) in memory, (c,h,w) in a file;
+                               else zeros */
+    size_t offset;          /* bytes into the block */
+    size_t bytes;
+} pinion__param;
+
+typedef struct pinion__layer {
+    char *name;
+    const pinion__op *op;
+    pinion__attributes attributes;
+    int inputs[PINION__MAX_INPUTS]; /* PINION_INPUT or an earlier layer */
+    pinion_shape input_shapes[PINION__MAX_INPUTS];
+    pinion_shape output;
+    pinion_shape flattened; /* what a flatten made the output's channels from, here or in a layer before; zeros: none */
+    int params[PINION__MAX_PARAMS]; /* indices into network->params, -1: none */
+    int states[PINION__MAX_STATES];
+} pinion__layer;
+
+struct pinion_network {
+    pinion_context *ctx;
+    char *name;
+    pinion_shape input;
+    pinion__layer *layers;
+    size_t layer_count, layer_capacity;
+    pinion__param *params;
+    size_t param_count, param_capacity;
+    unsigned char *block; /* weights; NULL until pinion__network_allocate */
+    size_t block_bytes;
+};
+
+enum { PINION__MAX_LAYERS = 10000, PINION__MAX_NAME = 255 };
+
+/* Adds a layer of any op but the internal ones; the public add functions and the JSON reader end here. attributes may
+ * be NULL. */
+int pinion__network_add(pinion_network *network, const pinion__op *op, const char *name, const pinion_layer *inputs,
+                        const void *attributes, pinion_layer *out);
+
+/* Lays out and zeroes the weights block once; later adds are refused. Called by init, load, plan. Idempotent.
+ * PINION_EINVAL: no layers, or a layer besides the last that no layer reads. */
+int pinion__network_allocate(pinion_network *network);
+
+/* Where a parameter's values lie (network->block + offset). */
+static inline float *pinion__param_data(const pinion_network *network, int param)
+{
+    return (float *)(void *)(network->block + network->params[param].offset);
+}
+
+/* May a layer or a network (space allowed) be called so? Letters, digits and _ . - / : only, so that names need no
+ * quoting anywhere. */
+bool pinion__name_valid(const char *name, bool space);
+
+/* PINION_EINVAL: no layers, or a layer besides the last that no layer reads. */
+int pinion__network_check_complete(const pinion_network *network);
+
+/* The zoo's model of that name and its overrides' result is this very network: its name; else NULL. Builds the zoo's
+ * model to compare. */
+int pinion__network_zoo_model(const pinion_network *network, const char **out);
+
+/* JSON description of any complete network, release with pinion__release. Parsing it gives the same network. */
+int pinion__network_describe(const pinion_network *network, char **out);
+
+/* Marks layers whose name matches a comma-separated list of patterns: a name, a prefix up to a dot ("layer1" matches
+ * "layer1.0.conv1"), or with '*' as wildcard. frozen has layer_count entries. PINION_EINVAL: a pattern that matches no
+ * layer with parameters. */
+int pinion__network_match(const pinion_network *network, const char *patterns, bool *frozen);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The safetensors container: 8-byte little-endian header length, JSON header, data. Reader (hostile input) and
+ * streaming writer; what the tensors mean is not known here. Checksums (SHA-256 of the data section, hex) stand in
+ * "__metadata__" under "pinion.sha256".
+ */
+#ifndef PINION_NET_SAFETENSORS_H
+#define PINION_NET_SAFETENSORS_H
+
+#include "base/file.h"
+
+enum pinion__dtype {
+    PINION__F32,
+    PINION__F64,
+    PINION__F16,
+    PINION__BF16,
+    PINION__I64,
+    PINION__I32,
+    PINION__U8,
+    PINION__DTYPE_COUNT
+};
+
+const char *pinion__dtype_name(enum pinion__dtype dtype); /* "F32" */
+size_t pinion__dtype_bytes(enum pinion__dtype dtype);
+
+typedef struct pinion__st_tensor {
+    char *name;
+    enum pinion__dtype dtype;
+    int64_t shape[8];
+    int rank;
+    const unsigned char *data; /* reader: into the mapped file */
+    uint64_t bytes;            /* writer: as many as shape and dtype say */
+} pinion__st_tensor;
+
+typedef struct pinion__st_pair {
+    char *key, *value;
+} pinion__st_pair;
+
+void pinion__pairs_release(pinion_context *ctx, pinion__st_pair *pairs, size_t count);
+
+typedef struct pinion__st_file {
+    pinion__file file;
+    char *path;
+    pinion__st_tensor *tensors; /* in file order */
+    size_t tensor_count;
+    const pinion__st_tensor **by_name; /* sorted */
+    pinion__st_pair *metadata;
+    size_t metadata_count;
+} pinion__st_file;
+
+int pinion__st_open(pinion_context *ctx, const char *path, pinion__st_file **out);
+/* The same on bytes in memory (fuzzing, tests); `origin` names them. */
+int pinion__st_parse(pinion_context *ctx, const unsigned char *data, size_t bytes, const char *origin,
+                     pinion__st_file **out);
+void pinion__st_close(pinion_context *ctx, pinion__st_file *file);
+const pinion__st_tensor *pinion__st_find(const pinion__st_file *file, const char *name);
+const char *pinion__st_get(const pinion__st_file *file, const char *key); /* metadata value or NULL */
+
+/* Writes a file atomically. For each tensor, `fill` produces its bytes in file layout piece by piece (a callback into a
+ * buffer, so that nothing of the size of a tensor is allocated twice): fill(user, tensor index, offset in bytes,
+ * buffer, count). The checksum is computed on the way (two passes over fill). */
+typedef int (*pinion__st_fill)(void *user, size_t tensor, uint64_t offset, void *buffer, size_t bytes);
+int pinion__st_save(pinion_context *ctx, const char *path, const pinion__st_tensor *tensors, size_t count,
+                    const pinion__st_pair *metadata, size_t metadata_count, pinion__st_fill fill, void *user);
+
+#endif

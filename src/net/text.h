@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A growing text, and strings of unknown origin made fit for an error sentence.
+ */
+#ifndef PINION_NET_TEXT_H
+#define PINION_NET_TEXT_H
+
+#include "base/context.h"
+
+typedef struct pinion__text {
+    pinion_context *ctx;
+    char *bytes; /* NUL-terminated once something was added; release with pinion__release */
+    size_t length, capacity;
+} pinion__text;
+
+int pinion__text_add(pinion__text *text, const char *format, ...) PINION__PRINTF(2, 3);
+
+/* The shortest decimal that reads back as the same float, with a point in every locale. */
+int pinion__text_add_float(pinion__text *text, float value);
+
+/* A JSON string with its quotes. Bytes that are not UTF-8 become U+FFFD. */
+int pinion__text_add_json(pinion__text *text, const char *string);
+
+/* `text` in single quotes, control characters as '?', cut after 80 bytes. */
+typedef struct pinion__quoted {
+    char text[96];
+} pinion__quoted;
+
+pinion__quoted pinion__quote(const char *text);
+
+#endif

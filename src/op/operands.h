@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Positions of operands in each (op, pass): the contract between op files, kernels and their checker. The op files list
+ * the operands in exactly this order. x input, y output, w weights, b bias, d* gradients; the formula of each pass
+ * stands in kernel/ref.
+ *
+ * `accumulate` in the arguments of a backward pass: outputs D_INPUT or D_PARAM are added to instead of overwritten.
+ * Every kernel honours it.
+ */
+#ifndef PINION_OP_OPERANDS_H
+#define PINION_OP_OPERANDS_H
+
+/* conv2d, depthwise_conv2d, linear (w as their layouts; b may be absent) */
+enum { PINION__CONV_FORWARD_X, PINION__CONV_FORWARD_W, PINION__CONV_FORWARD_B, PINION__CONV_FORWARD_Y };
+enum { PINION__CONV_BACKWARD_DATA_DY, PINION__CONV_BACKWARD_DATA_W, PINION__CONV_BACKWARD_DATA_DX };
+enum {
+    PINION__CONV_BACKWARD_WEIGHTS_X,
+    PINION__CONV_BACKWARD_WEIGHTS_DY,
+    PINION__CONV_BACKWARD_WEIGHTS_DW,
+    PINION__CONV_BACKWARD_WEIGHTS_DB
+};
+
+/* batchnorm: saved mean and inverse standard deviation are (1,1,1,c). backward_weights gives dgamma, dbeta, which
+ * backward_data reads. */
+enum {
+    PINION__BATCHNORM_FORWARD_X,
+    PINION__BATCHNORM_FORWARD_GAMMA,
+    PINION__BATCHNORM_FORWARD_BETA,
+    PINION__BATCHNORM_FORWARD_RUNNING_MEAN, /* read-write */
+    PINION__BATCHNORM_FORWARD_RUNNING_VAR,  /* read-write */
+    PINION__BATCHNORM_FORWARD_SAVED_MEAN,
+    PINION__BATCHNORM_FORWARD_SAVED_INVSTD,
+    PINION__BATCHNORM_FORWARD_Y
+};
+enum {
+    PINION__BATCHNORM_BACKWARD_DATA_X,
+    PINION__BATCHNORM_BACKWARD_DATA_DY,
+    PINION__BATCHNORM_BACKWARD_DATA_GAMMA,
+    PINION__BATCHNORM_BACKWARD_DATA_SAVED_MEAN,
+    PINION__BATCHNORM_BACKWARD_DATA_SAVED_INVSTD,
+    PINION__BATCHNORM_BACKWARD_DATA_DGAMMA,
+    PINION__BATCHNORM_BACKWARD_DATA_DBETA,
+    PINION__BATCHNORM_BACKWARD_DATA_DX
+};
+enum {
+    PINION__BATCHNORM_BACKWARD_WEIGHTS_X,
+    PINION__BATCHNORM_BACKWARD_WEIGHTS_DY,
+    PINION__BATCHNORM_BACKWARD_WEIGHTS_SAVED_MEAN,
+    PINION__BATCHNORM_BACKWARD_WEIGHTS_SAVED_INVSTD,
+    PINION__BATCHNORM_BACKWARD_WEIGHTS_DGAMMA,
+    PINION__BATCHNORM_BACKWARD_WEIGHTS_DBETA
+};
+
+/* batchnorm_stored: y = gamma*(x-mean)/sqrt(var+eps)+beta with the running statistics; no parameter gradients. */
+enum {
+    PINION__BATCHNORM_STORED_FORWARD_X,
+    PINION__BATCHNORM_STORED_FORWARD_GAMMA,
+    PINION__BATCHNORM_STORED_FORWARD_BETA,
+    PINION__BATCHNORM_STORED_FORWARD_RUNNING_MEAN, /* read */
+    PINION__BATCHNORM_STORED_FORWARD_RUNNING_VAR,  /* read */
+    PINION__BATCHNORM_STORED_FORWARD_Y
+};
+enum {
+    PINION__BATCHNORM_STORED_BACKWARD_DATA_DY,
+    PINION__BATCHNORM_STORED_BACKWARD_DATA_GAMMA,
+    PINION__BATCHNORM_STORED_BACKWARD_DATA_RUNNING_VAR,
+    PINION__BATCHNORM_STORED_BACKWARD_DATA_DX
+};
+
+/* relu, relu6: backward from the saved output; relu6 passes the gradient where 0 < y < 6. */
+enum { PINION__RELU_FORWARD_X, PINION__RELU_FORWARD_Y };
+enum { PINION__RELU_BACKWARD_DATA_Y, PINION__RELU_BACKWARD_DATA_DY, PINION__RELU_BACKWARD_DATA_DX };
+
+/* add: dx of either input is dy (the planner usually shares the bytes instead). */
+enum { PINION__ADD_FORWARD_A, PINION__ADD_FORWARD_B, PINION__ADD_FORWARD_Y };
+enum { PINION__ADD_BACKWARD_DATA_DY, PINION__ADD_BACKWARD_DATA_DX };
+
+/* maxpool: saved index = row*s + column in the window of the first maximum, uint8 (window <= 255), shape of y. */
+enum { PINION__MAXPOOL_FORWARD_X, PINION__MAXPOOL_FORWARD_Y, PINION__MAXPOOL_FORWARD_INDEX };
+enum { PINION__MAXPOOL_BACKWARD_DATA_DY, PINION__MAXPOOL_BACKWARD_DATA_INDEX, PINION__MAXPOOL_BACKWARD_DATA_DX };
+
+/* avgpool, global_avgpool */
+enum { PINION__AVGPOOL_FORWARD_X, PINION__AVGPOOL_FORWARD_Y };
+enum { PINION__AVGPOOL_BACKWARD_DATA_DY, PINION__AVGPOOL_BACKWARD_DATA_DX };
+
+/* dropout: the mask is drawn again in backward from (seed, layer, step, element); element = ((n*h + y)*w + x)*c +
+ * channel with n counted from `first_sample`. */
+enum { PINION__DROPOUT_FORWARD_X, PINION__DROPOUT_FORWARD_Y };
+enum { PINION__DROPOUT_BACKWARD_DATA_DY, PINION__DROPOUT_BACKWARD_DATA_DX };
+
+/* softmax_cross_entropy: y is the loss of each sample (n,1,1,1); saved: softmax(x). dx = (softmax - target)/batch,
+ * batch = step->loss_batch. */
+enum {
+    PINION__LOSS_FORWARD_X,
+    PINION__LOSS_FORWARD_LABELS,
+    PINION__LOSS_FORWARD_PROBABILITIES,
+    PINION__LOSS_FORWARD_Y
+};
+enum { PINION__LOSS_BACKWARD_DATA_PROBABILITIES, PINION__LOSS_BACKWARD_DATA_LABELS, PINION__LOSS_BACKWARD_DATA_DX };
+
+/* sgd (moment 0: velocity), adamw (moments 0, 1): one parameter a task; learning rate and step number from `step`.
+ * SCALE may be absent (1). */
+enum { PINION__SGD_UPDATE_W, PINION__SGD_UPDATE_DW, PINION__SGD_UPDATE_SCALE, PINION__SGD_UPDATE_VELOCITY };
+enum {
+    PINION__ADAMW_UPDATE_W,
+    PINION__ADAMW_UPDATE_DW,
+    PINION__ADAMW_UPDATE_SCALE,
+    PINION__ADAMW_UPDATE_M,
+    PINION__ADAMW_UPDATE_V
+};
+
+/* Global-norm clipping: grad_square writes the sum of squares of one gradient as a double into one slot; clip_scale
+ * reads all slots (double, (1,1,1,count)), in order, and writes scale = min(1, step->clip_norm / (norm + 1e-6)) as one
+ * float. */
+enum { PINION__GRAD_SQUARE_UPDATE_DW, PINION__GRAD_SQUARE_UPDATE_SLOT };
+enum { PINION__CLIP_SCALE_UPDATE_SLOTS, PINION__CLIP_SCALE_UPDATE_SCALE };
+
+#endif
