@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Kernels: implementations of (op, pass) on a kind of processor, and their registry. The rows stand in kernels.def; a
+ * row makes the prototype, the registry entry, the check and the benchmark. A CPU row is one source built once per
+ * instruction set.
+ */
+#ifndef PINION_KERNEL_KERNEL_H
+#define PINION_KERNEL_KERNEL_H
+
+#include "base/workers.h"
+#include "device/device.h"
+#include "op/op.h"
+
+/* What changes from step to step and is the same for all tasks of a step. */
+typedef struct pinion__step {
+    uint64_t seed;
+    uint64_t number; /* steps done before this one, from the start of the training */
+    float learning_rate;
+    float clip_norm; /* 0: no clipping */
+    int loss_batch;  /* samples over which the loss is averaged */
+} pinion__step;
+
+typedef struct pinion__args {
+    const void *attributes;
+    pinion__view operand[PINION__MAX_OPERANDS]; /* in the order of op/operands.h */
+    bool accumulate;
+    int layer;        /* for streams of random numbers */
+    int first_sample; /* of the batch: n of the views counts from here when a pass is cut */
+    const pinion__step *step;
+    void *scratch; /* at least scratch_bytes(args), aligned to 64 bytes, contents undefined */
+    pinion__workers *workers;
+} pinion__args;
+
+/* What a kernel file exports. Data pointers of operands may be anything (also NULL) in applicable and scratch_bytes,
+ * except that NULL on an optional operand means absent: both are pure functions of shapes, strides, attributes and
+ * number of workers. */
+typedef struct pinion__kernel_body {
+    bool (*applicable)(const pinion__args *args);      /* NULL: always */
+    size_t (*scratch_bytes)(const pinion__args *args); /* NULL: none */
+    void (*run)(const pinion__args *args);
+} pinion__kernel_body;
+
+typedef struct pinion__kernel {
+    const char *name; /* "conv2d_forward_gemm" */
+    enum pinion__op_id op;
+    enum pinion__pass pass;
+    enum pinion__processor_kind processor;
+    enum pinion__isa isa; /* CPU only */
+    const pinion__kernel_body *body;
+} pinion__kernel;
+
+/* The whole table, in order of preference within (op, pass, processor): NULL past the last. */
+const pinion__kernel *pinion__kernel_at(int index);
+
+/* The first row for (op, pass, processor, isa) that is applicable at or after *cursor (start at 0; moved past the row
+ * found). NULL: none left. */
+const pinion__kernel *pinion__kernel_next(enum pinion__op_id op, enum pinion__pass pass,
+                                          enum pinion__processor_kind processor, enum pinion__isa isa,
+                                          const pinion__args *args, int *cursor);
+
+/* The row of that name. NULL: none. */
+const pinion__kernel *pinion__kernel_find(const char *name, enum pinion__processor_kind processor,
+                                          enum pinion__isa isa);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Gradient of a convolution's weights and bias, the transpose of its forward pass as a linear map of (w, b):
+ *
+ *     dw[k,r,s,c] = sum x[n, p*stride_h + r - pad_h, q*stride_w + s - pad_w, c] * dy[n,p,q,k]
+ *     db[k]       = sum dy[n,p,q,k]                                                              (where db is present)
+ *
+ * where x outside the image is 0. Source: the adjoint of the formula in conv2d_forward.c; torch.nn.grad.conv2d_weight.
+ */
+#include "kernel/ref/ref.h"
+
+static double weight_gradient_at(const pinion__args *args, int k, int r, int s, int c)
+{
+    const pinion_conv2d *conv = args->attributes;
+    const pinion__view *x = &args->operand[PINION__CONV_BACKWARD_WEIGHTS_X];
+    const pinion__view *dy = &args->operand[PINION__CONV_BACKWARD_WEIGHTS_DY];
+    double sum = 0;
+    for (int n = 0; n < dy->n; n++) {
+        for (int p = 0; p < dy->h; p++) {
+            int row = p * conv->stride_h + r - conv->pad_h;
+            if (row < 0 || row >= x->h)
+                continue;
+            for (int q = 0; q < dy->w; q++) {
+                int column = q * conv->stride_w + s - conv->pad_w;
+                if (column >= 0 && column < x->w)
+                    sum += (double)pinion__pixel(x, n, row, column)[c] * (double)pinion__pixel(dy, n, p, q)[k];
+            }
+        }
+    }
+    return sum;
+}
+
+static void bias_gradient(const pinion__args *args)
+{
+    const pinion__view *dy = &args->operand[PINION__CONV_BACKWARD_WEIGHTS_DY];
+    float *db = args->operand[PINION__CONV_BACKWARD_WEIGHTS_DB].data;
+    for (int k = 0; k < dy->c; k++) {
+        double sum = 0;
+        for (size_t i = 0; i < pinion__view_pixels(dy); i++)
+            sum += (double)pinion__nth_pixel(dy, i)[k];
+        pinion__put(&db[k], sum, args->accumulate);
+    }
+}
+
+static void run_conv2d_backward_weights(const pinion__args *args)
+{
+    const pinion__view *dw = &args->operand[PINION__CONV_BACKWARD_WEIGHTS_DW];
+    for (int k = 0; k < dw->n; k++)
+        for (int r = 0; r < dw->h; r++)
+            for (int s = 0; s < dw->w; s++)
+                for (int c = 0; c < dw->c; c++)
+                    pinion__put(&pinion__pixel(dw, k, r, s)[c], weight_gradient_at(args, k, r, s, c), args->accumulate);
+    if (args->operand[PINION__CONV_BACKWARD_WEIGHTS_DB].data)
+        bias_gradient(args);
+}
+
+PINION__REF_KERNEL(conv2d_backward_weights);

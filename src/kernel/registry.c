@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The table of kernels: kernels.def read once for each kind of processor and once for each instruction set that this
+ * target builds, so the order of rows within (op, pass, processor, instruction set) is that of the file. Looking up is
+ * a walk: it happens when a plan is made, never in a step.
+ */
+#include "kernel/bodies.h"
+#include <string.h>
+
+#define PINION__ROW(op, pass, name, processor, isa, body)                                                              \
+    {#name, PINION__OP_##op, PINION__##pass, processor, isa, &body},
+
+static const pinion__kernel table[] = {
+#define PINION__KERNEL_REF(op, pass, name)                                                                             \
+    PINION__ROW(op, pass, name, PINION__PROCESSOR_REF, PINION__ISA_BASELINE, pinion__ref_##name)
+#define PINION__KERNEL_CPU(op, pass, name)
+#include "kernel/kernels.def"
+#undef PINION__KERNEL_REF
+#undef PINION__KERNEL_CPU
+
+#define PINION__KERNEL_REF(op, pass, name)
+#define PINION__KERNEL_CPU(op, pass, name)                                                                             \
+    PINION__IF_BASELINE(                                                                                               \
+        PINION__ROW(op, pass, name, PINION__PROCESSOR_CPU, PINION__ISA_BASELINE, pinion__cpu_##name##_baseline))       \
+    PINION__IF_AVX2(PINION__ROW(op, pass, name, PINION__PROCESSOR_CPU, PINION__ISA_AVX2, pinion__cpu_##name##_avx2))   \
+    PINION__IF_AVX512(                                                                                                 \
+        PINION__ROW(op, pass, name, PINION__PROCESSOR_CPU, PINION__ISA_AVX512, pinion__cpu_##name##_avx512))           \
+    PINION__IF_NEON(PINION__ROW(op, pass, name, PINION__PROCESSOR_CPU, PINION__ISA_NEON, pinion__cpu_##name##_neon))
+#include "kernel/kernels.def"
+#undef PINION__KERNEL_REF
+#undef PINION__KERNEL_CPU
+};
+
+enum { ROWS = sizeof(table) / sizeof(table[0]) };
+
+const pinion__kernel *pinion__kernel_at(int index)
+{
+    return index >= 0 && index < (int)ROWS ? &table[index] : NULL;
+}
+
+static bool same_processor(const pinion__kernel *kernel, enum pinion__processor_kind processor, enum pinion__isa isa)
+{
+    return kernel->processor == processor && (processor != PINION__PROCESSOR_CPU || kernel->isa == isa);
+}
+
+const pinion__kernel *pinion__kernel_next(enum pinion__op_id op, enum pinion__pass pass,
+                                          enum pinion__processor_kind processor, enum pinion__isa isa,
+                                          const pinion__args *args, int *cursor)
+{
+    while (*cursor < (int)ROWS) {
+        const pinion__kernel *kernel = &table[(*cursor)++];
+        if (kernel->op == op && kernel->pass == pass && same_processor(kernel, processor, isa) &&
+            (!kernel->body->applicable || kernel->body->applicable(args)))
+            return kernel;
+    }
+    return NULL;
+}
+
+const pinion__kernel *pinion__kernel_find(const char *name, enum pinion__processor_kind processor, enum pinion__isa isa)
+{
+    for (int i = 0; i < (int)ROWS; i++)
+        if (same_processor(&table[i], processor, isa) && strcmp(table[i].name, name) == 0)
+            return &table[i];
+    return NULL;
+}
