@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The products that convolution and linear layers are made of.
+ *
+ * pinion__gemm_rows: out[i][0 … columns) = sum over taps t and channels c of rows[t][i][c] * panel[t][c][…]. The rows are pointers into the
+ * activation itself (an indirect convolution, after Dukhan, "The Indirect Convolution Algorithm", 2019), so nothing is
+ * unfolded; taps that fall into the padding point to a row of zeros.
+ *
+ * pinion__gemm_pixels: that product for every pixel of a grid, in parallel: the forward pass of a convolution, or one phase of its
+ * backward_data. Source row of grid row y and tap r: y*step_h + first_h + r*tap_h; target row: target_h + y*target_step_h;
+ * columns alike.
+ *
+ * pinion__gemm_reduce: tile[i][j] += sum over images, rows and columns of a[i] * b[j], both read in place: backward_weights.
+ */
+#ifndef PINION_KERNEL_CPU_GEMM_H
+#define PINION_KERNEL_CPU_GEMM_H
+
+#include "kernel/cpu/cpu.h"
+#include "kernel/cpu/vec.h"
+
+typedef struct pinion__gemm_rows {
+    const float *const *rows; /* taps x count */
+    int count, taps, depth;
+    const float *panel; /* taps x depth x panel_step, the first PINION__TILE_COLUMNS of each step are read */
+    ptrdiff_t panel_step;
+    float *const *out; /* count */
+    int columns;       /* to be written, 1 … PINION__TILE_COLUMNS */
+    const float *bias; /* columns; NULL: none */
+    bool accumulate;
+} pinion__gemm_rows;
+
+void PINION__CPU_SHARED(gemm_rows)(const pinion__gemm_rows *product);
+
+typedef struct pinion__gemm_pixels {
+    pinion__view source, target;
+    int grid_h, grid_w;
+    int step_h, step_w, first_h, first_w, tap_h, tap_w, taps_h, taps_w;
+    int target_h, target_w, target_step_h, target_step_w;
+    const float *panels; /* ceil(target.c / columns) panels of taps x source.c x PINION__TILE_COLUMNS */
+    const float *bias;
+    bool accumulate;
+    const float *zeros;     /* source.c of them */
+    const float **pointers; /* gemm_pixels_pointers(taps) a worker */
+} pinion__gemm_pixels;
+
+static inline size_t pinion__gemm_pixels_pointers(int taps)
+{
+    return (size_t)taps * PINION__TILE_ROWS;
+}
+
+void PINION__CPU_SHARED(gemm_pixels)(const pinion__gemm_pixels *product, pinion__workers *workers);
+
+typedef struct pinion__gemm_reduce {
+    const float *a, *b;
+    ptrdiff_t a_image, a_row, a_column, b_image, b_row, b_column;
+    int images, rows, columns;
+    int count;   /* of the tile's rows */
+    float *tile; /* count x PINION__TILE_COLUMNS */
+} pinion__gemm_reduce;
+
+void PINION__CPU_SHARED(gemm_reduce)(const pinion__gemm_reduce *product);
+
+/* ---- small things the kernels share ---- */
+
+static inline int pinion__ceil_div(int a, int b)
+{
+    return (a + b - 1) / b;
+}
+
+static inline size_t pinion__round64(size_t bytes)
+{
+    return (bytes + 63) & ~(size_t)63;
+}
+
+/* The part of `items` that piece number `piece` of `pieces` gets: as even as possible, larger pieces first. */
+static inline int pinion__piece_begin(int items, int pieces, int piece)
+{
+    return piece * (items / pieces) + (piece < items % pieces ? piece : items % pieces);
+}
+
+static inline int pinion__threads(const pinion__args *args)
+{
+    return args->workers == NULL ? 1 : pinion__workers_threads(args->workers);
+}
+
+#endif
