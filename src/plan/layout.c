@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Where each storage lies in the arena. A storage lives from the first to the last task that uses it in the serial order; two may share bytes only if their
+ * lives do not meet. Offsets are assigned one storage after another, each in the smallest gap that holds it between those placed before whose
+ * lives meet its own: "greedy by size for offset calculation", Pisarchyk and Lee: "Efficient Memory Management for Deep Neural Net Inference",
+ * MLSys 2020 workshops (arXiv 2001.03288), algorithm 3. Which order packs best depends on the network, so a few are tried and the smallest
+ * arena is kept; ties are broken by number, so a layout is a function of the plan alone.
+ */
+#include "plan/build.h"
+
+#include <stdlib.h>
+
+enum { ALIGNMENT = 64 };
+
+enum order { BY_SIZE, BY_AREA, BY_LIFE, BY_START, ORDERS };
+
+typedef struct block {
+    size_t bytes, offset;
+    int first, last, storage;
+    double key; /* larger goes first */
+} block;
+
+static void use(pinion__storage *storage, int task)
+{
+    if (storage->first < 0)
+        storage->first = task;
+    storage->last = task;
+}
+
+static void find_lives(pinion_plan *plan)
+{
+    for (int t = 0; t < (int)plan->task_count; t++) {
+        const pinion__task *task = &plan->tasks[t];
+        for (int i = 0; i < PINION__MAX_OPERANDS; i++)
+            if (task->operand[i] >= 0)
+                use(&plan->storages[plan->tensors[task->operand[i]].storage], t);
+        if (task->scratch >= 0)
+            use(&plan->storages[task->scratch], t);
+    }
+    for (size_t s = 0; s < plan->storage_count; s++)
+        if (plan->storages[s].kept && plan->storages[s].first >= 0)
+            plan->storages[s].last = (int)plan->task_count;
+}
+
+static size_t alignment(const pinion_plan *plan)
+{
+    size_t largest = ALIGNMENT;
+    for (int i = 0; i < plan->processor_count; i++)
+        if (plan->processors[i]->alignment > largest)
+            largest = plan->processors[i]->alignment;
+    return largest;
+}
+
+static bool in_arena(const pinion__storage *storage)
+{
+    return storage->place == PINION__PLACE_ARENA && storage->first >= 0;
+}
+
+size_t pinion__plan_live_bytes(const pinion_plan *plan)
+{
+    size_t align = alignment(plan), most = 0;
+    for (int t = 0; t < (int)plan->task_count; t++) {
+        size_t live = 0;
+        for (size_t s = 0; s < plan->storage_count; s++) {
+            const pinion__storage *storage = &plan->storages[s];
+            if (in_arena(storage) && storage->first <= t && t <= storage->last)
+                live += (storage->bytes + align - 1) / align * align;
+        }
+        most = live > most ? live : most;
+    }
+    return most;
+}
+
+static size_t collect(const pinion_plan *plan, bool separate, block *blocks)
+{
+    size_t count = 0, align = alignment(plan);
+    for (size_t s = 0; s < plan->storage_count; s++) {
+        const pinion__storage *storage = &plan->storages[s];
+        if (!in_arena(storage))
+            continue;
+        blocks[count++] = (block){.bytes = (storage->bytes + align - 1) / align * align,
+                                  .first = separate ? 0 : storage->first,
+                                  .last = separate ? (int)plan->task_count : storage->last,
+                                  .storage = (int)s};
+    }
+    return count;
+}
+
+static int compare(const void *left, const void *right)
+{
+    const block *a = left, *b = right;
+    if (a->key != b->key)
+        return a->key > b->key ? -1 : 1;
+    return a->storage < b->storage ? -1 : 1;
+}
+
+static void sort(block *blocks, size_t count, enum order order)
+{
+    for (size_t i = 0; i < count; i++) {
+        block *at = &blocks[i];
+        double life = at->last - at->first + 1, bytes = (double)at->bytes;
+        at->key = order == BY_SIZE ? bytes : order == BY_AREA ? bytes * life : order == BY_LIFE ? life : -at->first;
+    }
+    qsort(blocks, count, sizeof *blocks, compare);
+}
+
+/* The offset of the best gap for `item` between `placed` blocks, which stand by rising offset. */
+static size_t best_gap(const block *item, const block *const *placed, size_t count)
+{
+    size_t end = 0, best = SIZE_MAX, best_bytes = SIZE_MAX;
+    for (size_t i = 0; i < count; i++) {
+        const block *other = placed[i];
+        if (other->last < item->first || item->last < other->first)
+            continue;
+        if (other->offset >= end + item->bytes && other->offset - end < best_bytes) {
+            best = end;
+            best_bytes = other->offset - end;
+        }
+        if (other->offset + other->bytes > end)
+            end = other->offset + other->bytes;
+    }
+    return best != SIZE_MAX ? best : end;
+}
+
+/* Assigns offsets in the order of the array; returns the arena's size. */
+static size_t pack(block *blocks, size_t count, const block **placed)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++) {
+        block *item = &blocks[i];
+        item->offset = best_gap(item, placed, i);
+        size_t at = i;
+        for (; at > 0 && placed[at - 1]->offset > item->offset; at--)
+            placed[at] = placed[at - 1];
+        placed[at] = item;
+        if (item->offset + item->bytes > total)
+            total = item->offset + item->bytes;
+    }
+    return total;
+}
+
+static void keep(pinion_plan *plan, const block *blocks, size_t count, size_t total)
+{
+    plan->arena_bytes = total;
+    for (size_t i = 0; i < count; i++)
+        plan->storages[blocks[i].storage].offset = blocks[i].offset;
+}
+
+int pinion__plan_layout(pinion_plan *plan, bool separate)
+{
+    pinion_context *ctx = plan->ctx;
+    int status = PINION_OK;
+    block *blocks = NULL;
+    const block **placed = NULL;
+    find_lives(plan);
+    PINION_TRY(pinion__alloc(ctx, plan->storage_count, sizeof *blocks, "the layout of a plan", &blocks));
+    PINION_TRY(pinion__alloc(ctx, plan->storage_count, sizeof *placed, "the layout of a plan", &placed));
+    size_t count = collect(plan, separate, blocks);
+    plan->arena_bytes = SIZE_MAX;
+    for (int order = 0; order < ORDERS; order++) {
+        sort(blocks, count, (enum order)order);
+        size_t total = pack(blocks, count, placed);
+        if (total < plan->arena_bytes)
+            keep(plan, blocks, count, total);
+    }
+fail:
+    pinion__release(ctx, placed);
+    pinion__release(ctx, blocks);
+    return status;
+}

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Making a plan, stage by stage, and telling about it.
+ */
+#include "plan/build.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { MAX_BATCH = 65536, MAX_PROCESSORS = 16 };
+
+pinion_plan_options pinion_plan_options_default(void)
+{
+    return (pinion_plan_options){
+        .mode = PINION_INFER, .batch = 1, .optimizer = PINION_SGD, .momentum = 0.9f, .weight_decay = 5e-4f};
+}
+
+const char *pinion__task_layer_name(const pinion_plan *plan, const pinion__task *task)
+{
+    return task->layer < 0 ? "" : plan->network->layers[task->layer].name;
+}
+
+static int check_training(pinion_context *ctx, const pinion_network *network, const pinion_plan_options *options)
+{
+    int status = PINION_OK;
+    pinion_shape out = network->layers[network->layer_count - 1].output;
+    PINION_FAIL_IF(out.h != 1 || out.w != 1, PINION_EINVAL,
+                   "network '%s': its output is %dx%dx%d; training expects 1x1xclasses", network->name, out.h, out.w,
+                   out.c);
+    PINION_FAIL_IF(options->optimizer != PINION_SGD && options->optimizer != PINION_ADAMW, PINION_EINVAL,
+                   "optimizer %d is unknown; expected PINION_SGD or PINION_ADAMW", (int)options->optimizer);
+    PINION_FAIL_IF(!(options->momentum >= 0.0f && options->momentum < 1.0f), PINION_EINVAL,
+                   "momentum is %g; expected 0 to less than 1", (double)options->momentum);
+    PINION_FAIL_IF(!(options->weight_decay >= 0.0f && isfinite(options->weight_decay)), PINION_EINVAL,
+                   "weight decay is %g; expected 0 or more", (double)options->weight_decay);
+    PINION_FAIL_IF(!(options->label_smoothing >= 0.0f && options->label_smoothing < 1.0f), PINION_EINVAL,
+                   "label smoothing is %g; expected 0 to less than 1", (double)options->label_smoothing);
+fail:
+    return status;
+}
+
+static int check(pinion_context *ctx, const pinion_network *network, const pinion_plan_options *options, int processors)
+{
+    int status = PINION_OK;
+    PINION_FAIL_IF(network->layer_count == 0, PINION_EINVAL, "network '%s' has no layers", network->name);
+    PINION_FAIL_IF(options->mode != PINION_INFER && options->mode != PINION_TRAIN, PINION_EINVAL,
+                   "mode %d is unknown; expected PINION_INFER or PINION_TRAIN", (int)options->mode);
+    PINION_FAIL_IF(options->batch < 1 || options->batch > MAX_BATCH, PINION_EINVAL, "batch is %d; expected 1 to %d",
+                   options->batch, MAX_BATCH);
+    PINION_FAIL_IF(processors < 1 || processors > MAX_PROCESSORS, PINION_EINVAL,
+                   "a plan for %d processors; expected 1 to %d", processors, MAX_PROCESSORS);
+    if (options->mode == PINION_TRAIN)
+        PINION_TRY(check_training(ctx, network, options));
+fail:
+    return status;
+}
+
+/* Which layers are trained and need gradients. Every layer leads to the output: a network in which one does not has no weights. */
+static int mark_layers(pinion__builder *b)
+{
+    pinion_context *ctx = b->ctx;
+    int status = PINION_OK;
+    int count = (int)b->network->layer_count;
+    bool training = b->plan->options.mode == PINION_TRAIN;
+    for (int i = 0; i < count; i++) {
+        pinion__layer_build *build = &b->layers[i];
+        const pinion__layer *layer = &b->network->layers[i];
+        bool stored = (!training || b->plan->frozen[i]) && layer->op->stored != PINION__OP_COUNT;
+        build->op = stored ? pinion__op_get(layer->op->stored) : layer->op;
+        build->trained = training && !b->plan->frozen[i] && layer->params[0] >= 0;
+        build->needed = build->trained;
+        for (int input = 0; input < layer->op->inputs; input++)
+            if (layer->inputs[input] != PINION_INPUT && b->layers[layer->inputs[input]].needed)
+                build->needed = true;
+    }
+    b->layers[count].needed = training;
+    PINION_FAIL_IF(training && !b->layers[count - 1].needed, PINION_EINVAL,
+                   "network '%s': there is nothing to train: %s", b->network->name,
+                   b->plan->freeze ? "every layer with parameters is frozen" : "no layer has parameters");
+fail:
+    return status;
+}
+
+static void init_loss_layer(pinion__builder *b)
+{
+    const pinion_network *network = b->network;
+    int count = (int)network->layer_count;
+    b->loss_layer = (pinion__layer){.op = pinion__op_get(PINION__OP_softmax_cross_entropy),
+                                    .attributes.as.loss.label_smoothing = b->plan->options.label_smoothing,
+                                    .inputs = {count - 1, PINION_INPUT},
+                                    .input_shapes = {network->layers[count - 1].output},
+                                    .output = {1, 1, 1},
+                                    .params = {-1, -1},
+                                    .states = {-1, -1}};
+    b->layers[count].op = b->loss_layer.op;
+}
+
+static int make_persistent(pinion__builder *b)
+{
+    pinion_context *ctx = b->ctx;
+    int status = PINION_OK;
+    const pinion_network *network = b->network;
+    pinion__tensor input = {.role = PINION__INPUT, .layer = -1, .n = b->plan->options.batch, .element_bytes = 4};
+    input.h = network->input.h, input.w = network->input.w, input.c = network->input.c;
+    PINION_TRY(pinion__build_tensor(b, PINION__PLACE_BATCH, 0, &input, &b->input));
+    pinion__tensor labels = {.role = PINION__LABELS, .layer = -1, .h = 1, .w = 1, .c = 1, .element_bytes = 4};
+    labels.n = b->plan->options.batch;
+    PINION_TRY(pinion__build_tensor(b, PINION__PLACE_LABELS, 0, &labels, &b->labels));
+    for (size_t p = 0; p < network->param_count; p++) {
+        const pinion__param *param = &network->params[p];
+        pinion__tensor shape = {.layer = param->layer, .index = param->index, .element_bytes = 4};
+        shape.role = param->state ? PINION__STATE : PINION__PARAM;
+        shape.n = param->spec.n, shape.h = param->spec.h, shape.w = param->spec.w, shape.c = param->spec.c;
+        PINION_TRY(pinion__build_tensor(b, PINION__PLACE_WEIGHTS, param->offset, &shape, &b->params[p]));
+    }
+fail:
+    return status;
+}
+
+static int init_builder(pinion__builder *b)
+{
+    pinion_context *ctx = b->ctx;
+    int status = PINION_OK;
+    pinion_plan *plan = b->plan;
+    size_t layers = b->network->layer_count, params = b->network->param_count;
+    b->squares = b->scale = -1;
+    PINION_TRY(pinion__alloc_zeroed(ctx, layers + 1, sizeof *b->layers, "a plan", &b->layers));
+    for (size_t i = 0; i <= layers; i++) {
+        pinion__layer_build *build = &b->layers[i];
+        build->output = build->gradient = -1;
+        for (int k = 0; k < PINION__MAX_SAVED; k++)
+            build->saved[k] = -1;
+        for (int k = 0; k < PINION__MAX_PARAMS; k++)
+            build->d_params[k] = -1;
+    }
+    PINION_TRY(pinion__alloc(ctx, params + 1, sizeof *b->params, "a plan", &b->params));
+    PINION_TRY(pinion__alloc(ctx, params + 1, sizeof *plan->param_moments, "a plan", &plan->param_moments));
+    for (size_t p = 0; p < params; p++)
+        plan->param_moments[p] = -1;
+    PINION_TRY(pinion__alloc_zeroed(ctx, layers, sizeof *plan->frozen, "a plan", &plan->frozen));
+    if (plan->freeze)
+        PINION_TRY(pinion__network_match(b->network, plan->freeze, plan->frozen));
+    init_loss_layer(b);
+    PINION_TRY(mark_layers(b));
+fail:
+    return status;
+}
+
+static int build(pinion__builder *b)
+{
+    pinion_context *ctx = b->ctx;
+    int status = PINION_OK;
+    PINION_TRY(init_builder(b));
+    PINION_TRY(make_persistent(b));
+    PINION_TRY(pinion__build_forward(b));
+    if (b->plan->options.mode == PINION_TRAIN)
+        PINION_TRY(pinion__build_backward(b));
+    PINION_TRY(pinion__plan_select(b->plan, &b->tuning));
+    PINION_TRY(pinion__plan_layout(b->plan, b->tuning.separate));
+    PINION_TRY(pinion__plan_order(b->plan));
+fail:
+    pinion__release(ctx, b->layers);
+    pinion__release(ctx, b->params);
+    return status;
+}
+
+static int copy_options(pinion_plan *plan, const pinion_plan_options *options)
+{
+    pinion_context *ctx = plan->ctx;
+    int status = PINION_OK;
+    plan->options = *options;
+    plan->options.freeze = NULL;
+    if (options->mode == PINION_TRAIN && options->freeze && options->freeze[0]) {
+        PINION_TRY(pinion__copy_string(ctx, options->freeze, &plan->freeze));
+        plan->options.freeze = plan->freeze;
+    }
+    if (options->mode == PINION_TRAIN)
+        plan->moments_per_param = options->optimizer == PINION_ADAMW ? 2 : 1;
+fail:
+    return status;
+}
+
+int pinion__plan_create_tuned(const pinion_network *network, const pinion_plan_options *options,
+                              const pinion__plan_tuning *tuning, pinion__processor *const *processors,
+                              int processor_count, pinion_plan **out)
+{
+    pinion_context *ctx = network->ctx;
+    int status = PINION_OK;
+    pinion_plan *plan = NULL;
+    PINION_TRY(check(ctx, network, options, processor_count));
+    /* A plan names places in the weights block, so they are fixed from now on; a network that had no weights gets zeros. */
+    PINION_TRY(pinion__network_allocate((pinion_network *)(uintptr_t)network));
+    PINION_TRY(pinion__alloc_zeroed(ctx, 1, sizeof *plan, "a plan", &plan));
+    plan->ctx = ctx;
+    plan->network = network;
+    plan->processor_count = processor_count;
+    memcpy(plan->processors, processors, (size_t)processor_count * sizeof *processors);
+    PINION_TRY(copy_options(plan, options));
+    pinion__builder b = {.ctx = ctx, .plan = plan, .network = network};
+    if (tuning)
+        b.tuning = *tuning;
+    PINION_TRY(build(&b));
+    for (size_t t = 0; t < plan->task_count; t++)
+        plan->macs += (int64_t)plan->tasks[t].macs;
+    *out = plan;
+    return PINION_OK;
+fail:
+    pinion_plan_destroy(plan);
+    return status;
+}
+
+int pinion__plan_create(const pinion_network *network, const pinion_plan_options *options,
+                        pinion__processor *const *processors, int processor_count, pinion_plan **out)
+{
+    return pinion__plan_create_tuned(network, options, NULL, processors, processor_count, out);
+}
+
+int pinion_plan_create(const pinion_network *network, const pinion_plan_options *options, pinion_plan **out)
+{
+    if (!network)
+        return PINION_EINVAL;
+    pinion_context *ctx = network->ctx;
+    int status = PINION_OK;
+    pinion__processors found = {.count = 0};
+    PINION_FAIL_IF(!options || !out, PINION_EINVAL, "pinion_plan_create: expected options and somewhere to put the plan");
+    PINION_TRY(pinion__processors_discover(ctx, &found));
+    pinion_plan *plan;
+    PINION_TRY(pinion__plan_create(network, options, found.at, found.count, &plan));
+    plan->owned = found;
+    *out = plan;
+    return PINION_OK;
+fail:
+    pinion__processors_fini(&found);
+    return status;
+}
+
+void pinion_plan_destroy(pinion_plan *plan)
+{
+    if (!plan)
+        return;
+    pinion_context *ctx = plan->ctx;
+    for (size_t t = 0; t < plan->task_count; t++)
+        pinion__release(ctx, plan->tasks[t].after);
+    pinion__release(ctx, plan->tasks);
+    pinion__release(ctx, plan->tensors);
+    pinion__release(ctx, plan->storages);
+    pinion__release(ctx, plan->frozen);
+    pinion__release(ctx, plan->param_moments);
+    pinion__release(ctx, plan->freeze);
+    pinion__processors_fini(&plan->owned);
+    pinion__release(ctx, plan);
+}
+
+pinion_plan_info pinion_plan_get_info(const pinion_plan *plan)
+{
+    return (pinion_plan_info){.tasks = (int)plan->task_count,
+                              .arena_bytes = plan->arena_bytes,
+                              .moments_bytes = plan->moments_bytes,
+                              .macs = plan->macs};
+}
+
+int pinion_plan_get_task(const pinion_plan *plan, int index, pinion_task_info *out)
+{
+    pinion_context *ctx = plan->ctx;
+    int status = PINION_OK;
+    PINION_FAIL_IF(index < 0 || (size_t)index >= plan->task_count, PINION_EINVAL, "task %d: the plan has %zu", index,
+                   plan->task_count);
+    const pinion__task *task = &plan->tasks[index];
+    *out = (pinion_task_info){.layer = pinion__task_layer_name(plan, task),
+                              .op = task->op->name,
+                              .pass = pinion__pass_name(task->pass),
+                              .processor = plan->processors[task->processor]->name,
+                              .kernel = task->kernel->name,
+                              .macs = (int64_t)task->macs,
+                              .scratch_bytes = task->scratch_bytes};
+fail:
+    return status;
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A plan: tasks in a valid serial order with their dependencies, the tensors they touch, where each tensor lies, and
+ * which processor and kernel runs each task.
+ *
+ * Tensors name their bytes through a storage. Several tensors may share a storage (views, gradients that pass through
+ * an add unchanged); a storage is either a range of the arena or a persistent block. Task t's edges (`after`) are
+ * derived from the serial order: writers of what it reads, readers and writers of what it overwrites, and all users of
+ * the bytes that its arena ranges take over. Any execution that respects the edges gives the bits of the serial one.
+ */
+#ifndef PINION_PLAN_PLAN_H
+#define PINION_PLAN_PLAN_H
+
+#include "device/device.h"
+#include "kernel/kernel.h"
+#include "net/network.h"
+#include <pinion/plan.h>
+
+enum pinion__place {
+    PINION__PLACE_ARENA,
+    PINION__PLACE_WEIGHTS, /* offset into network->block */
+    PINION__PLACE_MOMENTS, /* offset into the runner's block of optimiser state */
+    PINION__PLACE_BATCH,   /* the caller's images */
+    PINION__PLACE_LABELS   /* the caller's labels */
+};
+
+typedef struct pinion__storage {
+    enum pinion__place place;
+    size_t bytes;
+    size_t offset;
+    bool kept;       /* readable after the step's end */
+    int first, last; /* tasks that use it first and last in the serial order; -1: none; last = task count: until the
+                        step's end */
+} pinion__storage;
+
+typedef struct pinion__tensor {
+    enum pinion__role role;
+    int layer; /* -1: the network's input or labels */
+    int index;
+    int storage;
+    size_t offset; /* bytes into the storage */
+    int n, h, w, c;
+    ptrdiff_t ld;
+    int element_bytes;
+} pinion__tensor;
+
+typedef struct pinion__task {
+    int layer; /* -1: belongs to no layer (clip_scale) */
+    int param; /* update and grad_square: index into network->params; else -1 */
+    const pinion__op *op;
+    pinion__attributes attributes;
+    enum pinion__pass pass;
+    int input;                         /* backward_data: which input's gradient */
+    int n0, n1;                        /* slice of the batch */
+    int operand[PINION__MAX_OPERANDS]; /* tensors; -1: absent */
+    bool accumulate;
+    int processor; /* index into plan->processors */
+    const pinion__kernel *kernel;
+    size_t scratch_bytes;
+    int scratch; /* storage, -1: none */
+    int *after;  /* tasks that must be done before it, ascending, within the same step */
+    int after_count;
+    double macs;
+} pinion__task;
+
+struct pinion_plan {
+    pinion_context *ctx;
+    const pinion_network *network; /* borrowed */
+    pinion_plan_options options;
+    char *freeze;                      /* owned copy behind options.freeze */
+    pinion__processor *processors[16]; /* borrowed from the caller of pinion__plan_create */
+    int processor_count;
+    pinion__processors owned; /* those of pinion_plan_create; empty where the caller brought his own */
+    bool *frozen;             /* per layer */
+    pinion__tensor *tensors;
+    size_t tensor_count, tensor_capacity;
+    pinion__storage *storages;
+    size_t storage_count, storage_capacity;
+    pinion__task *tasks;
+    size_t task_count, task_capacity;
+    int gate;   /* training: the loss' forward task; tasks past it wait for the loss to be found finite. -1: none */
+    int output; /* tensor of the network's output (logits) */
+    int loss;   /* tensor of the losses (n,1,1,1); -1 in inference */
+    size_t arena_bytes, moments_bytes;
+    int *param_moments; /* per parameter: offset/64 of its first moment in the moments block, -1: none (frozen or a
+                           state) */
+    int moments_per_param;
+    int64_t macs; /* multiply-adds of a whole step */
+};
+
+/* What tests may decide about a plan. Zeros: what pinion__plan_create does. */
+typedef struct pinion__plan_tuning {
+    /* The processor of task `index`, 0 … processor_count-1. NULL: the first. */
+    int (*processor_of)(void *user, int index);
+    void *user;
+    bool separate; /* no gradient shares the bytes of another, no bytes are used twice: what a shared layout must equal
+                    */
+} pinion__plan_tuning;
+
+/* Builds tasks (tasks.c, gradients.c, updates.c), chooses kernels (select.c), lays out the arena (layout.c), derives
+ * edges (order.c). `tuning` may be NULL. On failure *out is untouched. */
+int pinion__plan_create(const pinion_network *network, const pinion_plan_options *options,
+                        pinion__processor *const *processors, int processor_count, pinion_plan **out);
+int pinion__plan_create_tuned(const pinion_network *network, const pinion_plan_options *options,
+                              const pinion__plan_tuning *tuning, pinion__processor *const *processors,
+                              int processor_count, pinion_plan **out);
+
+/* The most bytes that are live during one task: no layout is smaller. */
+size_t pinion__plan_live_bytes(const pinion_plan *plan);
+
+/* Bytes of a tensor in its storage. */
+static inline size_t pinion__tensor_bytes(const pinion__tensor *tensor)
+{
+    return (size_t)tensor->n * (size_t)tensor->h * (size_t)tensor->w * (size_t)tensor->ld *
+           (size_t)tensor->element_bytes;
+}
+
+/* The view of a tensor whose storage begins at `base`. */
+static inline pinion__view pinion__tensor_view(const pinion__tensor *tensor, void *base)
+{
+    return (pinion__view){.data = (unsigned char *)base + tensor->offset,
+                          .n = tensor->n,
+                          .h = tensor->h,
+                          .w = tensor->w,
+                          .c = tensor->c,
+                          .ld = tensor->ld};
+}
+
+#endif

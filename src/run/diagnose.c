@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Where a loss that is not finite comes from. The forward tasks stand first in the plan's serial order and overwrite nothing that they read, so they can be run again;
+ * the running statistics, which they move, are put back before and after.
+ */
+#include "run/state.h"
+
+#include <math.h>
+
+static bool all_finite(const void *values, size_t count)
+{
+    const float *at = values;
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(at[i]))
+            return false;
+    return true;
+}
+
+static bool tensor_finite(const pinion_runner *runner, int tensor)
+{
+    return all_finite(pinion__runner_tensor(runner, tensor),
+                      pinion__tensor_bytes(&runner->plan->tensors[tensor]) / sizeof(float));
+}
+
+/* Are the operands of a task finite that have this role (as seen from the op)? */
+static bool operands_finite(const pinion_runner *runner, const pinion__task *task, enum pinion__role role)
+{
+    const pinion__operands *operands = &task->op->pass[task->pass];
+    for (int i = 0; i < operands->count; i++)
+        if (operands->at[i].role == role && task->operand[i] >= 0 && !tensor_finite(runner, task->operand[i]))
+            return false;
+    return true;
+}
+
+static bool images_finite(const pinion_runner *runner)
+{
+    pinion_shape shape = runner->plan->network->input;
+    size_t count = (size_t)runner->plan->options.batch * (size_t)shape.h * (size_t)shape.w * (size_t)shape.c;
+    return all_finite(runner->images, count);
+}
+
+/* The first place with a non-finite value, and the task it belongs to (-1: none). */
+static const char *find_place(const pinion_runner *runner, int *at)
+{
+    const pinion_plan *plan = runner->plan;
+    *at = -1;
+    if (!images_finite(runner))
+        return "the images";
+    for (int t = 0; t <= plan->gate; t++) {
+        const pinion__task *task = &plan->tasks[t];
+        *at = t;
+        if (!operands_finite(runner, task, PINION__PARAM))
+            return "the weights";
+        if (!operands_finite(runner, task, PINION__STATE))
+            return "the running statistics";
+        task->kernel->body->run(&runner->args[t]);
+        if (!operands_finite(runner, task, PINION__OUTPUT))
+            return "the output";
+    }
+    *at = -1;
+    return "the loss";
+}
+
+int pinion__runner_diagnose(pinion_runner *runner)
+{
+    const pinion_plan *plan = runner->plan;
+    pinion_context *ctx = runner->ctx;
+    unsigned long long step = runner->step.number + 1;
+    int at;
+    pinion__runner_restore_states(runner);
+    const char *place = find_place(runner, &at);
+    pinion__runner_restore_states(runner);
+    const char *layer = at < 0 || plan->tasks[at].layer < 0 ? NULL : plan->network->layers[plan->tasks[at].layer].name;
+    if (!layer)
+        return pinion__fail(ctx, __FILE__, __LINE__, PINION_ENONFINITE,
+                            "step %llu: the loss is not finite; the first non-finite value is in %s", step,
+                            at < 0 ? place : "the loss");
+    return pinion__fail(ctx, __FILE__, __LINE__, PINION_ENONFINITE,
+                        "step %llu: the loss is not finite; the first non-finite value is in %s of layer '%s'", step,
+                        place, layer);
+}
