@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Training: a trainer drives a network over a data set epoch by epoch, saves and resumes.
+ */
+#ifndef PINION_TRAIN_H
+#define PINION_TRAIN_H
+
+#include <pinion/data.h>
+#include <pinion/plan.h>
+#include <pinion/weights.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct pinion_trainer pinion_trainer;
+
+enum pinion_schedule {
+    PINION_SCHEDULE_CONSTANT,
+    PINION_SCHEDULE_STEP,
+    PINION_SCHEDULE_COSINE,
+    PINION_SCHEDULE_ONECYCLE
+};
+
+typedef struct pinion_train_options {
+    int batch;     /* default 64 */
+    int epochs;    /* default 10 */
+    int64_t steps; /* 0: epochs * batches in an epoch; else training ends after so many steps */
+    enum pinion_optimizer optimizer;
+    float learning_rate; /* 0: 0.1 for sgd, 1e-3 for adamw */
+    float momentum, weight_decay;
+    enum pinion_schedule
+        schedule;    /* step: x0.1 at 1/2 and 3/4 of the steps; cosine: to 0; onecycle: see docs/training.md */
+    float clip_norm; /* 0: none */
+    float label_smoothing;
+    int augment;                       /* -1: the data set's own */
+    const char *freeze;                /* NULL: none */
+    uint64_t seed;                     /* default 1 */
+    int64_t validation;                /* training samples held back, 0: none */
+    const int64_t *validation_indices; /* which samples those are (`validation` of them, distinct; borrowed); NULL:
+                                          drawn by seed */
+    const char *out;                   /* "W.safetensors"; NULL: nothing is saved */
+    int64_t save_every;                /* steps between checkpoints besides the ends of epochs; 0: none */
+} pinion_train_options;
+
+pinion_train_options pinion_train_options_default(void);
+
+/* What happened in one step. */
+typedef struct pinion_step_report {
+    int64_t step, steps;   /* step counts from 1 */
+    int64_t epoch, epochs; /* epoch counts from 1 */
+    float loss, learning_rate;
+    double step_ms, wait_ms; /* the whole step, and the share of it spent waiting for the loader */
+    double images_per_s;     /* of this step */
+} pinion_step_report;
+
+typedef struct pinion_epoch_report {
+    int64_t epoch, epochs;
+    double loss;            /* mean over the epoch's steps */
+    double top1;            /* on the validation samples, else the test part; percent; NaN: there is neither */
+    double validation_top1; /* NaN: none held back */
+    double seconds;
+} pinion_epoch_report;
+
+typedef struct pinion_train_callbacks {
+    void (*step)(void *user, const pinion_step_report *report);   /* after each step; may be NULL */
+    void (*epoch)(void *user, const pinion_epoch_report *report); /* after each epoch; may be NULL */
+    /* Asked after each step; non-zero: save and return PINION_EINTERRUPTED. May be NULL. */
+    int (*stop)(void *user);
+    void *user;
+} pinion_train_callbacks;
+
+typedef struct pinion_train_result {
+    int64_t steps;
+    double loss;         /* mean of the last epoch */
+    double top1;         /* last weights on the test part, percent; NaN: no test part */
+    double best_top1;    /* best on the validation samples; NaN: none */
+    double images_per_s; /* over all steps of this run */
+    double step_ms;      /* median */
+    double wait_share;   /* of the time in steps, 0..1 */
+    double seconds;
+    size_t arena_bytes;
+} pinion_train_result;
+
+/* Prepares training of `network` (borrowed; its weights are the start) on the training part of `dataset` (borrowed).
+ * The output folder is checked here. PINION_EINVAL: an option out of range, a data set smaller than a batch, shapes or
+ * classes that do not fit. */
+int pinion_trainer_create(pinion_network *network, pinion_dataset *dataset, const pinion_train_options *options,
+                          pinion_trainer **out);
+void pinion_trainer_destroy(pinion_trainer *trainer);
+
+/* Continues from a checkpoint ("W.safetensors" or "W.state.safetensors": the state is read). The options of the trainer
+ * must be those of the interrupted run, except `out` and `save_every`; a difference is PINION_EINVAL and named. Call
+ * before run. */
+int pinion_trainer_resume(pinion_trainer *trainer, const char *path);
+
+/* Asks `position` (NULL: nobody) before each save how long the caller's log is; the answer becomes log_bytes of the
+ * checkpoint, so that a program that resumes can cut its log back to the moment of the checkpoint. The callbacks of a
+ * step or epoch are called before the save that follows it. */
+void pinion_trainer_set_log_bytes(pinion_trainer *trainer, int64_t (*position)(void *user), void *user);
+
+/* Trains to the end. PINION_EINTERRUPTED: stopped by the callback, state saved. PINION_ENONFINITE: the loss is not
+ * finite; the last checkpoint stays. */
+int pinion_trainer_run(pinion_trainer *trainer, const pinion_train_callbacks *callbacks, pinion_train_result *result);
+
+/* Top-1 accuracy and mean loss of a network on a part of a data set (batch: 0 chooses). mean and std (3 floats each,
+ * NULL: the data set's) normalise. */
+typedef struct pinion_eval_result {
+    double top1; /* percent */
+    double loss;
+    int64_t count;
+} pinion_eval_result;
+
+int pinion_evaluate(const pinion_network *network, pinion_dataset *dataset, enum pinion_part part, int batch,
+                    const float *mean, const float *std, pinion_eval_result *out);
+
+/* What a checkpoint was made with, so that a program can rebuild network and options before resuming. Strings are owned
+ * by the object. */
+typedef struct pinion_checkpoint pinion_checkpoint;
+typedef struct pinion_checkpoint_info {
+    const char *model; /* zoo name or JSON description */
+    const char *data;  /* SPEC */
+    pinion_shape input;
+    int classes;
+    pinion_train_options options; /* out is NULL; freeze and validation_indices borrowed from the object */
+    int64_t step;
+    int64_t log_bytes; /* length of the log at the checkpoint; -1: none */
+} pinion_checkpoint_info;
+
+int pinion_checkpoint_open(pinion_context *ctx, const char *path, pinion_checkpoint **out);
+void pinion_checkpoint_close(pinion_checkpoint *checkpoint);
+const pinion_checkpoint_info *pinion_checkpoint_get_info(const pinion_checkpoint *checkpoint);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Checkpoints: one safetensors file. Tensors: the network's weights as in a weights file (so it can be used as one),
+ * and the optimiser's moments as "pinion.moment0.NAME" and "pinion.moment1.NAME", laid out like NAME, and the samples
+ * held back. Metadata: that of a weights file, and the keys below; docs/training.md lists them.
+ */
+#ifndef PINION_LEARN_CHECKPOINT_H
+#define PINION_LEARN_CHECKPOINT_H
+
+#include "learn/options.h"
+#include "learn/trainer.h"
+
+#define PINION__KEY_STEP "pinion.train.step"
+#define PINION__KEY_EPOCH "pinion.train.epoch"
+#define PINION__KEY_BATCH "pinion.train.epoch-step"
+#define PINION__KEY_LOSS_SUM "pinion.train.loss-sum"
+#define PINION__KEY_EPOCH_LOSS "pinion.train.epoch-loss"
+#define PINION__KEY_BEST "pinion.train.best-top1"
+#define PINION__KEY_LOG "pinion.train.log-bytes"
+#define PINION__KEY_DATA "pinion.train.data"
+#define PINION__KEY_DATA_HASH "pinion.train.data-hash"
+#define PINION__KEY_CLASSES "pinion.class_count" /* this and the next two: of every weights file */
+#define PINION__KEY_INPUT "pinion.input"
+#define PINION__KEY_MODEL "pinion.model"
+#define PINION__KEY_NETWORK "pinion.train.network"
+#define PINION__KEY_ISA "pinion.plan.isa"
+#define PINION__KEY_PLAN "pinion.plan.tasks"
+
+/* I64 tensor: samples held back, ascending; only where they were given, not drawn by the seed. */
+#define PINION__VALIDATION_TENSOR "pinion.validation"
+
+struct pinion_checkpoint {
+    pinion_context *ctx;
+    pinion__st_file *file;
+    int64_t *validation; /* the tensor's values; NULL: there is none */
+    pinion__progress progress;
+    enum pinion__isa isa;        /* of its kernels */
+    const char *plan;            /* pinion__checkpoint_plan_text; borrowed from the file */
+    pinion_checkpoint_info info; /* strings are borrowed from the file */
+};
+
+/* "W.safetensors" gives "W.SUFFIX.safetensors"; a name without that ending gets it. The caller owns *out. */
+int pinion__checkpoint_path(pinion_context *ctx, const char *path, const char *suffix, char **out);
+
+/* Name of a parameter's moment in a checkpoint. The caller owns *out. */
+int pinion__checkpoint_moment_name(pinion_context *ctx, const char *param, int which, char **out);
+
+/* A fingerprint of data as a checkpoint shows it. */
+typedef struct pinion__hash_text {
+    char text[20];
+} pinion__hash_text;
+
+pinion__hash_text pinion__checkpoint_hash_text(uint64_t hash);
+
+/* One line a task, "LAYER PASS KERNEL", in the order of the plan: what must be the same for the same bits. The caller
+ * owns *out. */
+int pinion__checkpoint_plan_text(const pinion_plan *plan, char **out);
+
+/* The JSON description of a network (*network) and what it can be opened with again: a zoo name where that gives the
+ * same network, else the description (*model). The caller owns both. */
+int pinion__checkpoint_model(const pinion_network *network, char **model, char **description);
+
+/* Writes W.state.safetensors, then W.safetensors; nothing where the trainer has no `out`. On failure the last
+ * checkpoint stays. */
+int pinion__checkpoint_save(pinion_trainer *trainer);
+
+/* Writes the weights alone, with what a weights file says of model, data and normalisation. */
+int pinion__checkpoint_export(const pinion_trainer *trainer, const char *path);
+
+#endif

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Accuracy and loss of a network on a data set. Samples come unshuffled and unaugmented, the last batch as short as it
+ * is; losses are added in double in the order of the samples, so the result does not depend on threads or batch
+ * boundaries.
+ */
+#include "learn/evaluate.h"
+
+#include "data/loader.h"
+#include "learn/split.h"
+#include "net/network.h"
+#include "plan/plan.h"
+
+#include <math.h>
+#include <string.h>
+
+struct pinion__evaluator {
+    pinion_context *ctx;
+    pinion_plan *plan;
+    pinion_runner *runner;
+    int batch, classes;
+    float *logits; /* (batch, classes) */
+};
+
+int pinion__evaluator_create(pinion_context *ctx, const pinion_network *network, const pinion__processors *processors,
+                             int batch, pinion__evaluator **out)
+{
+    int status = PINION_OK;
+    pinion__evaluator *evaluator = NULL;
+    PINION_TRY(pinion__alloc_zeroed(ctx, 1, sizeof *evaluator, "an evaluator", &evaluator));
+    evaluator->ctx = ctx;
+    evaluator->batch = batch;
+    evaluator->classes = pinion_network_get_info(network).output.c;
+
+    pinion_plan_options options = pinion_plan_options_default();
+    options.mode = PINION_INFER;
+    options.batch = batch;
+    PINION_TRY(pinion__plan_create(network, &options, processors->at, processors->count, &evaluator->plan));
+    PINION_TRY(pinion_runner_create(evaluator->plan, &evaluator->runner));
+    PINION_TRY(
+        pinion__alloc(ctx, (size_t)batch * (size_t)evaluator->classes, sizeof(float), "logits", &evaluator->logits));
+    *out = evaluator;
+    evaluator = NULL;
+fail:
+    pinion__evaluator_destroy(evaluator);
+    return status;
+}
+
+void pinion__evaluator_destroy(pinion__evaluator *evaluator)
+{
+    if (!evaluator)
+        return;
+    pinion_runner_destroy(evaluator->runner);
+    pinion_plan_destroy(evaluator->plan);
+    pinion__release(evaluator->ctx, evaluator->logits);
+    pinion__release(evaluator->ctx, evaluator);
+}
+
+void pinion__evaluate_row(const float *logits, int classes, int label, int64_t *hits, double *loss)
+{
+    int best = 0;
+    for (int i = 1; i < classes; i++) {
+        if (logits[i] > logits[best])
+            best = i;
+    }
+    double sum = 0;
+    for (int i = 0; i < classes; i++)
+        sum += exp((double)logits[i] - (double)logits[best]);
+    *hits += best == label;
+    *loss += log(sum) - ((double)logits[label] - (double)logits[best]);
+}
+
+int pinion__evaluator_run(pinion__evaluator *evaluator, pinion_dataset *dataset, enum pinion_part part,
+                          const uint32_t *subset, int64_t count, pinion_eval_result *out)
+{
+    pinion_context *ctx = evaluator->ctx;
+    int status = PINION_OK;
+    pinion__loader *loader = NULL;
+    pinion__loader_options options = {
+        .dataset = dataset, .part = part, .subset = subset, .subset_count = count, .batch = evaluator->batch};
+    PINION_TRY(pinion__loader_create(ctx, &options, &loader));
+
+    int64_t seen = 0, hits = 0;
+    double loss = 0;
+    for (;;) {
+        pinion__batch batch;
+        PINION_TRY(pinion__loader_next(loader, &batch, NULL));
+        if (batch.count == 0)
+            break;
+        PINION_TRY(pinion_runner_infer(evaluator->runner, batch.images, batch.count, evaluator->logits));
+        for (int i = 0; i < batch.count; i++)
+            pinion__evaluate_row(evaluator->logits + (size_t)i * (size_t)evaluator->classes, evaluator->classes,
+                                 batch.labels[i], &hits, &loss);
+        seen += batch.count;
+    }
+    *out =
+        (pinion_eval_result){.top1 = 100.0 * (double)hits / (double)seen, .loss = loss / (double)seen, .count = seen};
+fail:
+    pinion__loader_destroy(loader);
+    return status;
+}
+
+/* Does the network fit the data, and the part hold anything? */
+static int check(const pinion_network *network, const pinion_dataset_info *info, int64_t count, const char *part)
+{
+    pinion_context *ctx = network->ctx;
+    int status = PINION_OK;
+    pinion_network_info net = pinion_network_get_info(network);
+    PINION_FAIL_IF(count < 1, PINION_EINVAL, "'%s' has no %s part", info->spec, part);
+    PINION_FAIL_IF(net.input.h != info->image.h || net.input.w != info->image.w || net.input.c != info->image.c,
+                   PINION_EINVAL, "'%s' has images of %dx%dx%d, but network '%s' takes %dx%dx%d", info->spec,
+                   info->image.h, info->image.w, info->image.c, net.name, net.input.h, net.input.w, net.input.c);
+    PINION_FAIL_IF(net.output.h != 1 || net.output.w != 1 || net.output.c != info->classes, PINION_EINVAL,
+                   "'%s' has %d classes, but the output of network '%s' is %dx%dx%d; expected 1x1x%d", info->spec,
+                   info->classes, net.name, net.output.h, net.output.w, net.output.c, info->classes);
+fail:
+    return status;
+}
+
+static int check_normalisation(pinion_context *ctx, const float *mean, const float *std, int channels)
+{
+    int status = PINION_OK;
+    PINION_FAIL_IF(!mean != !std, PINION_EINVAL, "evaluation: mean and std must be given together");
+    for (int i = 0; mean && i < channels; i++)
+        PINION_FAIL_IF(!isfinite(mean[i]) || !isfinite(std[i]) || std[i] <= 0, PINION_EINVAL,
+                       "evaluation: mean %g and std %g of channel %d; expected finite numbers and std > 0",
+                       (double)mean[i], (double)std[i], i);
+fail:
+    return status;
+}
+
+int pinion_evaluate(const pinion_network *network, pinion_dataset *dataset, enum pinion_part part, int batch,
+                    const float *mean, const float *std, pinion_eval_result *out)
+{
+    enum { DEFAULT_BATCH = 64, MAX_BATCH = 65536 };
+    if (!network)
+        return PINION_EINVAL;
+    pinion_context *ctx = network->ctx;
+    int status = PINION_OK;
+    pinion__processors processors = {.count = 0};
+    pinion__evaluator *evaluator = NULL;
+    pinion_dataset view;
+    PINION_FAIL_IF(!dataset || !out, PINION_EINVAL, "evaluation: expected a data set and somewhere to put the result");
+    pinion_dataset_info info = pinion_dataset_get_info(dataset);
+    int64_t count = part == PINION_PART_TRAIN ? info.train_count : info.test_count;
+    PINION_FAIL_IF(batch < 0 || batch > MAX_BATCH, PINION_EINVAL, "batch is %d; expected 1 to %d, or 0 to choose",
+                   batch, MAX_BATCH);
+    PINION_TRY(check(network, &info, count, part == PINION_PART_TRAIN ? "training" : "test"));
+    PINION_TRY(check_normalisation(ctx, mean, std, info.image.c));
+
+    if (batch == 0)
+        batch = count < DEFAULT_BATCH ? (int)count : DEFAULT_BATCH;
+    if (mean) {
+        view = pinion__data_renormalise(dataset, mean, std);
+        dataset = &view;
+    }
+    PINION_TRY(pinion__processors_discover(ctx, &processors));
+    PINION_TRY(pinion__evaluator_create(ctx, network, &processors, batch, &evaluator));
+    PINION_TRY(pinion__evaluator_run(evaluator, dataset, part, NULL, 0, out));
+fail:
+    pinion__evaluator_destroy(evaluator);
+    pinion__processors_fini(&processors);
+    return status;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * An evaluator: an inference plan and runner on a network's live weights, made once and used at every end of an epoch.
+ */
+#ifndef PINION_LEARN_EVALUATE_H
+#define PINION_LEARN_EVALUATE_H
+
+#include "device/device.h"
+#include <pinion/train.h>
+
+typedef struct pinion__evaluator pinion__evaluator;
+
+/* network and processors are borrowed and must outlive it. */
+int pinion__evaluator_create(pinion_context *ctx, const pinion_network *network, const pinion__processors *processors,
+                             int batch, pinion__evaluator **out);
+void pinion__evaluator_destroy(pinion__evaluator *evaluator);
+
+/* Top-1 and mean loss over a part of a data set, or over `count` samples of it (subset NULL: all). Every sample counts
+ * once, whatever the batch. */
+int pinion__evaluator_run(pinion__evaluator *evaluator, pinion_dataset *dataset, enum pinion_part part,
+                          const uint32_t *subset, int64_t count, pinion_eval_result *out);
+
+/* Adds one sample to running totals: logits of one row, its label. Top-1 is the first maximum; loss in double. */
+void pinion__evaluate_row(const float *logits, int classes, int label, int64_t *hits, double *loss);
+
+#endif

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Resuming: first everything is checked - options, data, network, progress, kernels, tensors - then network and trainer
+ * change.
+ */
+#include "learn/checkpoint.h"
+#include "net/weights.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+/* Is the file's text under a key what the trainer has? */
+static bool agrees(const pinion_checkpoint *checkpoint, const char *key, const char *text)
+{
+    const char *saved = pinion__st_get(checkpoint->file, key);
+    return saved && strcmp(saved, text) == 0;
+}
+
+/* The same data and network. SPECs may differ: folders move. */
+static int check_origin(const pinion_trainer *trainer, const pinion_checkpoint *checkpoint)
+{
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    const char *path = checkpoint->file->path;
+    pinion_dataset_info info = pinion_dataset_get_info(trainer->dataset);
+    PINION_FAIL_IF(!agrees(checkpoint, PINION__KEY_NETWORK, trainer->description), PINION_EINVAL,
+                   "%s: was made with another network than '%s'%s%.40s", path, trainer->network->name,
+                   *checkpoint->info.model == '{' ? "" : ": ",
+                   *checkpoint->info.model == '{' ? "" : checkpoint->info.model);
+    PINION_FAIL_IF(!agrees(checkpoint, PINION__KEY_DATA_HASH, pinion__checkpoint_hash_text(trainer->data_hash).text),
+                   PINION_EINVAL, "%s: was made with other training data ('%.200s') than '%.200s' holds now", path,
+                   checkpoint->info.data, info.spec);
+fail:
+    return status;
+}
+
+/* The same samples are held back. */
+static int check_validation(const pinion_trainer *trainer, const pinion_checkpoint *checkpoint)
+{
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    bool same = trainer->validation_given == (checkpoint->validation != NULL);
+    for (int64_t i = 0; same && checkpoint->validation && i < trainer->options.validation; i++)
+        same = checkpoint->validation[i] == trainer->validation_subset[i];
+    PINION_FAIL_IF(!same, PINION_EINVAL, "val-split: %s: was made with other samples held back",
+                   checkpoint->file->path);
+fail:
+    return status;
+}
+
+static int check_progress(const pinion_trainer *trainer, const pinion_checkpoint *checkpoint)
+{
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    const pinion__progress *progress = &checkpoint->progress;
+    bool inside = progress->epoch <= trainer->epochs && progress->batch <= trainer->batches &&
+                  progress->step == progress->epoch * trainer->batches + progress->batch &&
+                  progress->step <= trainer->steps;
+    bool at_end = progress->step == trainer->steps && progress->epoch == trainer->epochs && progress->batch == 0;
+    PINION_FAIL_IF(!inside && !at_end, PINION_EFORMAT,
+                   "%s: step %" PRId64 ", %" PRId64 " epochs and %" PRId64 " steps; expected a place within %" PRId64
+                   " steps in epochs of %" PRId64,
+                   checkpoint->file->path, progress->step, progress->epoch, progress->batch, trainer->steps,
+                   trainer->batches);
+fail:
+    return status;
+}
+
+/* Kernels of a lesser instruction set run here too. */
+static bool can_run(enum pinion__isa machine, enum pinion__isa isa)
+{
+    if (machine == PINION__ISA_NEON || isa == PINION__ISA_NEON)
+        return machine == isa;
+    return isa <= machine;
+}
+
+/* Names the first line in which two plans differ. */
+static int fail_plan(pinion_context *ctx, const char *path, const char *now, const char *then)
+{
+    const char *a = now, *b = then;
+    while (*a && *a == *b) {
+        a++;
+        b++;
+    }
+    while (a > now && a[-1] != '\n') {
+        a--;
+        b--;
+    }
+    int status = PINION_OK;
+    PINION_FAIL_IF(true, PINION_EINVAL,
+                   "%s: was made with the task '%.*s' where this build has '%.*s'; the same bits cannot be promised",
+                   path, (int)strcspn(b, "\n"), b, (int)strcspn(a, "\n"), a);
+fail:
+    return status;
+}
+
+/* The plan of the checkpoint is used again, or refused. */
+static int restore_plan(pinion_trainer *trainer, const pinion_checkpoint *checkpoint)
+{
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    const char *path = checkpoint->file->path;
+    char *plan = NULL;
+    PINION_FAIL_IF(!can_run(ctx->isa, checkpoint->isa), PINION_EINVAL,
+                   "%s: was made with kernels for %s; this context may use %s", path, pinion__isa_name(checkpoint->isa),
+                   pinion__isa_name(ctx->isa));
+    if (checkpoint->isa != trainer->processors.at[0]->isa)
+        PINION_TRY(pinion__trainer_build(trainer, checkpoint->isa));
+    PINION_TRY(pinion__checkpoint_plan_text(trainer->plan, &plan));
+    if (strcmp(plan, checkpoint->plan) != 0)
+        PINION_TRY(fail_plan(ctx, path, plan, checkpoint->plan));
+fail:
+    pinion__release(ctx, plan);
+    return status;
+}
+
+/* Finds the tensor of a moment and checks that it is one. */
+static int find_moment(const pinion_trainer *trainer, const pinion_checkpoint *checkpoint, int index, int which,
+                       const pinion__st_tensor **out)
+{
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    const pinion__param *param = &trainer->network->params[index];
+    char *name = NULL;
+    int64_t shape[8] = {0};
+    int rank;
+    PINION_TRY(pinion__checkpoint_moment_name(ctx, param->name, which, &name));
+    const pinion__st_tensor *tensor = pinion__st_find(checkpoint->file, name);
+    PINION_FAIL_IF(!tensor, PINION_EFORMAT, "%s: tensor '%s' is missing", checkpoint->file->path, name);
+    pinion__param_file_shape(param, shape, &rank);
+    PINION_FAIL_IF(tensor->dtype != PINION__F32 || tensor->rank != rank || tensor->bytes != param->bytes ||
+                       memcmp(tensor->shape, shape, (size_t)rank * sizeof *shape) != 0,
+                   PINION_EFORMAT, "%s: tensor '%s' has another shape or type than '%s'", checkpoint->file->path, name,
+                   param->name);
+    for (uint64_t i = 0; i < tensor->bytes; i += sizeof(float)) {
+        float value;
+        memcpy(&value, tensor->data + i, sizeof value);
+        PINION_FAIL_IF(!isfinite(value), PINION_EFORMAT, "%s: tensor '%s' has a value that is not finite",
+                       checkpoint->file->path, name);
+    }
+    *out = tensor;
+fail:
+    pinion__release(ctx, name);
+    return status;
+}
+
+/* Walks over all moments: checks them, or (copy) takes them over through `buffer`, which holds the largest. */
+static int visit_moments(pinion_trainer *trainer, const pinion_checkpoint *checkpoint, float *buffer, bool copy)
+{
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    const pinion_network *network = trainer->network;
+    for (int which = 0; which < trainer->plan->moments_per_param; which++) {
+        for (int i = 0; i < (int)network->param_count; i++) {
+            float *moment = pinion__runner_moment(trainer->runner, i, which);
+            const pinion__st_tensor *tensor = NULL;
+            if (!moment)
+                continue;
+            PINION_TRY(find_moment(trainer, checkpoint, i, which, &tensor));
+            if (!copy)
+                continue;
+            memcpy(buffer, tensor->data, tensor->bytes);
+            pinion__param_from_file(&network->params[i], buffer, moment);
+        }
+    }
+fail:
+    return status;
+}
+
+static int restore_values(pinion_trainer *trainer, const pinion_checkpoint *checkpoint)
+{
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    float *buffer = NULL;
+    size_t largest = 0;
+    for (size_t i = 0; i < trainer->network->param_count; i++)
+        if (trainer->network->params[i].bytes > largest)
+            largest = trainer->network->params[i].bytes;
+    PINION_TRY(pinion__alloc(ctx, largest, 1, "a moment", &buffer));
+    PINION_TRY(visit_moments(trainer, checkpoint, buffer, false));
+    PINION_TRY(pinion__weights_load(trainer->network, checkpoint->file, false));
+    PINION_TRY(visit_moments(trainer, checkpoint, buffer, true));
+fail:
+    pinion__release(ctx, buffer);
+    return status;
+}
+
+int pinion_trainer_resume(pinion_trainer *trainer, const char *path)
+{
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    pinion_checkpoint *checkpoint = NULL;
+    PINION_TRY(pinion_checkpoint_open(ctx, path, &checkpoint));
+    PINION_TRY(pinion__options_compare(ctx, &trainer->options, &checkpoint->info.options));
+    PINION_TRY(check_origin(trainer, checkpoint));
+    PINION_TRY(check_validation(trainer, checkpoint));
+    PINION_TRY(check_progress(trainer, checkpoint));
+    PINION_TRY(restore_plan(trainer, checkpoint));
+    PINION_TRY(restore_values(trainer, checkpoint));
+    trainer->progress = checkpoint->progress;
+    trainer->saved_step = checkpoint->progress.step;
+fail:
+    pinion_checkpoint_close(checkpoint);
+    return status;
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The training loop: steps, ends of epochs, checkpoints. The order matters for resuming: callbacks come before the save
+ * that follows them, so a log that is cut back to its length at the checkpoint is complete; an interrupted training
+ * saves between two steps and leaves the end of an epoch that may be due to the run that resumes it.
+ */
+#include "base/clock.h"
+#include "data/loader.h"
+#include "learn/checkpoint.h"
+#include "learn/schedule.h"
+#include "learn/trainer.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+
+enum { TIMED_STEPS = 1 << 16 }; /* the median is that of the last so many steps */
+
+/* One call of pinion_trainer_run. */
+typedef struct session {
+    pinion_trainer *trainer;
+    const pinion_train_callbacks *callbacks; /* never NULL */
+    pinion__loader *loader;                  /* NULL: no step is left */
+    double *step_ms;                         /* ring of timings */
+    int64_t timed;                           /* its length */
+    int64_t steps;                           /* done in this run */
+    double total_ms, wait_ms;
+    int64_t begin_ns, epoch_begin_ns;
+    double test_top1; /* of the present weights; NaN: not evaluated */
+} session;
+
+static double milliseconds(int64_t from_ns, int64_t to_ns)
+{
+    return (double)(to_ns - from_ns) / 1e6;
+}
+
+static bool epoch_is_due(const pinion_trainer *trainer)
+{
+    const pinion__progress *progress = &trainer->progress;
+    return progress->batch == trainer->batches || (progress->batch > 0 && progress->step == trainer->steps);
+}
+
+static int begin(session *run)
+{
+    pinion_trainer *trainer = run->trainer;
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    const pinion__progress *progress = &trainer->progress;
+    run->begin_ns = run->epoch_begin_ns = pinion__now_ns();
+    run->test_top1 = (double)NAN;
+    int64_t left = trainer->steps - progress->step;
+    if (left == 0)
+        return PINION_OK;
+
+    run->timed = left < TIMED_STEPS ? left : TIMED_STEPS;
+    PINION_TRY(pinion__alloc(ctx, (size_t)run->timed, sizeof(double), "timings of steps", &run->step_ms));
+    bool next = progress->batch == trainer->batches;
+    pinion__loader_options options = {
+        .dataset = trainer->dataset,
+        .part = PINION_PART_TRAIN,
+        .subset = trainer->train_subset,
+        .subset_count = trainer->train_count,
+        .batch = trainer->options.batch,
+        .shuffle = true,
+        .drop_last = true,
+        .augment = (unsigned)trainer->options.augment,
+        .seed = trainer->options.seed,
+        .first_epoch = next ? progress->epoch + 1 : progress->epoch,
+        .first_batch = next ? 0 : progress->batch,
+        .repeat = true,
+    };
+    PINION_TRY(pinion__loader_create(ctx, &options, &run->loader));
+fail:
+    return status;
+}
+
+/* The runner knows the layer, the trainer the step. */
+static int fail_step(pinion_trainer *trainer, int code)
+{
+    if (code != PINION_ENONFINITE)
+        return code;
+    char cause[PINION__SENTENCE_MAX];
+    snprintf(cause, sizeof cause, "%s", pinion_context_error(trainer->ctx));
+    return pinion__fail(trainer->ctx, __FILE__, __LINE__, code, "step %" PRId64 ": %.900s", trainer->progress.step + 1,
+                        cause);
+}
+
+static int train_step(session *run)
+{
+    pinion_trainer *trainer = run->trainer;
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    pinion__progress *progress = &trainer->progress;
+    const pinion_train_options *options = &trainer->options;
+    int64_t begin_ns = pinion__now_ns(), wait_ns = 0;
+    pinion__batch batch;
+    PINION_TRY(pinion__loader_next(run->loader, &batch, &wait_ns));
+
+    pinion_runner_step_options step = {
+        .learning_rate =
+            pinion__schedule_rate(options->schedule, options->learning_rate, progress->step, trainer->steps),
+        .clip_norm = options->clip_norm,
+        .seed = options->seed,
+        .number = (uint64_t)progress->step,
+    };
+    float loss;
+    status = pinion_runner_train(trainer->runner, batch.images, batch.labels, &step, &loss);
+    PINION_TRY(status < 0 ? fail_step(trainer, status) : status);
+    double step_ms = milliseconds(begin_ns, pinion__now_ns()), wait_ms = (double)wait_ns / 1e6;
+    progress->step++;
+    progress->batch++;
+    progress->loss_sum += (double)loss;
+    run->step_ms[run->steps++ % run->timed] = step_ms;
+    run->total_ms += step_ms;
+    run->wait_ms += wait_ms;
+    run->test_top1 = (double)NAN;
+
+    if (run->callbacks->step) {
+        pinion_step_report report = {
+            .step = progress->step,
+            .steps = trainer->steps,
+            .epoch = progress->epoch + 1,
+            .epochs = trainer->epochs,
+            .loss = loss,
+            .learning_rate = step.learning_rate,
+            .step_ms = step_ms,
+            .wait_ms = wait_ms,
+            .images_per_s = (double)options->batch / (step_ms / 1e3),
+        };
+        run->callbacks->step(run->callbacks->user, &report);
+    }
+fail:
+    return status;
+}
+
+static int evaluate_test(session *run)
+{
+    pinion_trainer *trainer = run->trainer;
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    if (pinion_dataset_get_info(trainer->dataset).test_count == 0 || !isnan(run->test_top1))
+        return PINION_OK;
+    pinion_eval_result result;
+    PINION_TRY(pinion__evaluator_run(trainer->evaluator, trainer->dataset, PINION_PART_TEST, NULL, 0, &result));
+    run->test_top1 = result.top1;
+fail:
+    return status;
+}
+
+/* Evaluates on the samples held back and keeps the best weights; without such samples, on the test part. */
+static int evaluate_epoch(session *run, pinion_epoch_report *report)
+{
+    pinion_trainer *trainer = run->trainer;
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    report->validation_top1 = (double)NAN;
+    if (trainer->validation_subset) {
+        pinion_eval_result result;
+        PINION_TRY(pinion__evaluator_run(trainer->evaluator, trainer->dataset, PINION_PART_TRAIN,
+                                         trainer->validation_subset, trainer->options.validation, &result));
+        report->validation_top1 = report->top1 = result.top1;
+        if (!(result.top1 <= trainer->progress.best_top1)) {
+            trainer->progress.best_top1 = result.top1;
+            if (trainer->best_path)
+                PINION_TRY(pinion__checkpoint_export(trainer, trainer->best_path));
+        }
+    } else {
+        PINION_TRY(evaluate_test(run));
+        report->top1 = run->test_top1;
+    }
+fail:
+    return status;
+}
+
+static int end_epoch(session *run)
+{
+    pinion_trainer *trainer = run->trainer;
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    pinion__progress *progress = &trainer->progress;
+    pinion_epoch_report report = {
+        .epoch = progress->epoch + 1,
+        .epochs = trainer->epochs,
+        .loss = progress->loss_sum / (double)progress->batch,
+    };
+    PINION_TRY(pinion__trainer_check_weights(trainer));
+    PINION_TRY(evaluate_epoch(run, &report));
+    progress->epoch_loss = report.loss;
+    progress->epoch++;
+    progress->batch = 0;
+    progress->loss_sum = 0;
+
+    int64_t now_ns = pinion__now_ns();
+    report.seconds = milliseconds(run->epoch_begin_ns, now_ns) / 1e3;
+    run->epoch_begin_ns = now_ns;
+    if (run->callbacks->epoch)
+        run->callbacks->epoch(run->callbacks->user, &report);
+    PINION_TRY(pinion__checkpoint_save(trainer));
+fail:
+    return status;
+}
+
+static int interrupt(pinion_trainer *trainer)
+{
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    PINION_TRY(pinion__checkpoint_save(trainer));
+    PINION_FAIL_IF(true, PINION_EINTERRUPTED, "interrupted after step %" PRId64 " of %" PRId64 "%s%s",
+                   trainer->progress.step, trainer->steps, trainer->state_path ? "; the state is saved in " : "",
+                   trainer->state_path ? trainer->state_path : "");
+fail:
+    return status;
+}
+
+static int loop(session *run)
+{
+    pinion_trainer *trainer = run->trainer;
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    const pinion_train_callbacks *callbacks = run->callbacks;
+    int64_t save_every = trainer->options.save_every;
+    for (;;) {
+        if (epoch_is_due(trainer))
+            PINION_TRY(end_epoch(run));
+        if (trainer->progress.step == trainer->steps)
+            break;
+        PINION_TRY(train_step(run));
+        if (callbacks->stop && callbacks->stop(callbacks->user))
+            PINION_TRY(interrupt(trainer));
+        if (save_every && trainer->progress.step % save_every == 0 && !epoch_is_due(trainer))
+            PINION_TRY(pinion__checkpoint_save(trainer));
+    }
+fail:
+    return status;
+}
+
+static void summarise(const session *run, pinion_train_result *result)
+{
+    const pinion_trainer *trainer = run->trainer;
+    *result = (pinion_train_result){
+        .steps = trainer->progress.step,
+        .loss = trainer->progress.epoch_loss,
+        .top1 = run->test_top1,
+        .best_top1 = trainer->progress.best_top1,
+        .seconds = milliseconds(run->begin_ns, pinion__now_ns()) / 1e3,
+        .arena_bytes = pinion_plan_get_info(trainer->plan).arena_bytes,
+    };
+    if (run->steps == 0)
+        return;
+    int64_t timed = run->steps < run->timed ? run->steps : run->timed;
+    result->images_per_s = (double)run->steps * trainer->options.batch / (run->total_ms / 1e3);
+    result->step_ms = pinion__summarise(run->step_ms, (size_t)timed).median;
+    result->wait_share = run->wait_ms / run->total_ms;
+}
+
+int pinion_trainer_run(pinion_trainer *trainer, const pinion_train_callbacks *callbacks, pinion_train_result *result)
+{
+    static const pinion_train_callbacks silent = {0};
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    session run = {.trainer = trainer, .callbacks = callbacks ? callbacks : &silent};
+    PINION_TRY(begin(&run));
+    PINION_TRY(loop(&run));
+    PINION_TRY(evaluate_test(&run));
+    if (result)
+        summarise(&run, result);
+fail:
+    pinion__loader_destroy(run.loader);
+    pinion__release(ctx, run.step_ms);
+    return status;
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Making a trainer: everything that can be refused is refused here, before the first step; everything that training
+ * needs is allocated.
+ */
+#include "learn/trainer.h"
+
+#include "data/loader.h"
+#include "learn/checkpoint.h"
+#include "learn/options.h"
+#include "learn/split.h"
+
+#include <math.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static bool ends_in(const char *text, const char *ending)
+{
+    size_t length = strlen(text), tail = strlen(ending);
+    return length >= tail && strcmp(text + length - tail, ending) == 0;
+}
+
+/* Names of the files, and whether they can be written, before any time is spent on training. */
+static int set_output(pinion_trainer *trainer)
+{
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    const char *out = trainer->options.out;
+    if (!out)
+        return PINION_OK;
+    PINION_FAIL_IF(!*out || ends_in(out, ".state.safetensors") || ends_in(out, ".best.safetensors"), PINION_EINVAL,
+                   "out is '%s'; expected a file name that does not end in .state.safetensors or .best.safetensors",
+                   out);
+    PINION_TRY(pinion__checkpoint_path(ctx, out, "state", &trainer->state_path));
+    PINION_TRY(pinion__checkpoint_path(ctx, out, "best", &trainer->best_path));
+    const char *const files[] = {out, trainer->state_path, trainer->best_path};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        struct stat info;
+        PINION_FAIL_IF(stat(files[i], &info) == 0 && S_ISDIR(info.st_mode), PINION_EIO,
+                       "%s: is a folder; expected the name of a file to write", files[i]);
+    }
+    PINION_TRY(pinion__file_check_writable(ctx, out));
+fail:
+    return status;
+}
+
+static int set_options(pinion_trainer *trainer, const pinion_train_options *options)
+{
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    trainer->options = *options;
+    PINION_TRY(pinion__options_check(ctx, &trainer->options));
+    if (trainer->options.freeze)
+        PINION_TRY(pinion__copy_string(ctx, trainer->options.freeze, &trainer->freeze));
+    if (trainer->options.out)
+        PINION_TRY(pinion__copy_string(ctx, trainer->options.out, &trainer->out));
+    trainer->options.freeze = trainer->freeze;
+    trainer->options.out = trainer->out;
+fail:
+    return status;
+}
+
+static int set_data(pinion_trainer *trainer)
+{
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    pinion_train_options *options = &trainer->options;
+    pinion_dataset_info info = pinion_dataset_get_info(trainer->dataset);
+    PINION_TRY(pinion__options_check_data(trainer->network, &info, options));
+    if (options->augment < 0)
+        options->augment = (int)info.augment;
+
+    PINION_TRY(pinion__data_fingerprint(ctx, trainer->dataset, &trainer->data_hash));
+    trainer->train_count = info.train_count - options->validation;
+    if (options->validation > 0) {
+        trainer->validation_given = options->validation_indices != NULL;
+        PINION_TRY(pinion__split(ctx, options->seed, info.train_count, options->validation, options->validation_indices,
+                                 &trainer->train_subset, &trainer->validation_subset));
+    }
+    options->validation_indices = NULL;
+    trainer->batches = trainer->train_count / options->batch;
+    trainer->steps = options->steps ? options->steps : trainer->batches * options->epochs;
+    trainer->epochs = (trainer->steps + trainer->batches - 1) / trainer->batches;
+fail:
+    return status;
+}
+
+int pinion__trainer_build(pinion_trainer *trainer, enum pinion__isa isa)
+{
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    pinion__evaluator_destroy(trainer->evaluator);
+    pinion_runner_destroy(trainer->runner);
+    pinion_plan_destroy(trainer->plan);
+    trainer->evaluator = NULL;
+    trainer->runner = NULL;
+    trainer->plan = NULL;
+
+    const pinion_train_options *options = &trainer->options;
+    pinion__processors *processors = &trainer->processors;
+    for (int i = 0; i < processors->count; i++)
+        processors->at[i]->isa = isa;
+    pinion_plan_options plan = pinion_plan_options_default();
+    plan.mode = PINION_TRAIN;
+    plan.batch = options->batch;
+    plan.optimizer = options->optimizer;
+    plan.momentum = options->momentum;
+    plan.weight_decay = options->weight_decay;
+    plan.label_smoothing = options->label_smoothing;
+    plan.clip = options->clip_norm > 0;
+    plan.freeze = options->freeze;
+    PINION_TRY(pinion__plan_create(trainer->network, &plan, processors->at, processors->count, &trainer->plan));
+    PINION_TRY(pinion_runner_create(trainer->plan, &trainer->runner));
+    if (trainer->validation_subset || pinion_dataset_get_info(trainer->dataset).test_count > 0)
+        PINION_TRY(pinion__evaluator_create(ctx, trainer->network, processors, options->batch, &trainer->evaluator));
+fail:
+    return status;
+}
+
+int pinion__trainer_check_weights(const pinion_trainer *trainer)
+{
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    const pinion_network *network = trainer->network;
+    for (size_t i = 0; i < network->param_count; i++) {
+        const float *data = pinion__param_data(network, (int)i);
+        size_t count = network->params[i].bytes / sizeof *data;
+        for (size_t j = 0; j < count; j++)
+            PINION_FAIL_IF(!isfinite(data[j]), PINION_ENONFINITE,
+                           "step %lld: '%s' of layer '%s' has the value %g after the update; try a lower learning rate",
+                           (long long)trainer->progress.step, network->params[i].name,
+                           network->layers[network->params[i].layer].name, (double)data[j]);
+    }
+fail:
+    return status;
+}
+
+int pinion_trainer_create(pinion_network *network, pinion_dataset *dataset, const pinion_train_options *options,
+                          pinion_trainer **out)
+{
+    if (!network)
+        return PINION_EINVAL;
+    pinion_context *ctx = network->ctx;
+    int status = PINION_OK;
+    pinion_trainer *trainer = NULL;
+    PINION_FAIL_IF(!dataset || !out, PINION_EINVAL, "a trainer needs a data set and a place for the result");
+    PINION_TRY(pinion__alloc_zeroed(ctx, 1, sizeof *trainer, "a trainer", &trainer));
+    trainer->ctx = ctx;
+    trainer->network = network;
+    trainer->dataset = dataset;
+    trainer->saved_step = -1;
+    trainer->progress.epoch_loss = (double)NAN;
+    trainer->progress.best_top1 = (double)NAN;
+
+    pinion_train_options defaults = pinion_train_options_default();
+    PINION_TRY(set_options(trainer, options ? options : &defaults));
+    PINION_TRY(set_data(trainer));
+    PINION_TRY(set_output(trainer));
+    PINION_TRY(pinion__checkpoint_model(network, &trainer->model, &trainer->description));
+    PINION_TRY(pinion__processors_discover(ctx, &trainer->processors));
+    PINION_TRY(pinion__trainer_build(trainer, ctx->isa));
+    *out = trainer;
+    trainer = NULL;
+fail:
+    pinion_trainer_destroy(trainer);
+    return status;
+}
+
+void pinion_trainer_destroy(pinion_trainer *trainer)
+{
+    if (!trainer)
+        return;
+    pinion_context *ctx = trainer->ctx;
+    pinion__evaluator_destroy(trainer->evaluator);
+    pinion_runner_destroy(trainer->runner);
+    pinion_plan_destroy(trainer->plan);
+    pinion__processors_fini(&trainer->processors);
+    pinion__release(ctx, trainer->train_subset);
+    pinion__release(ctx, trainer->validation_subset);
+    pinion__release(ctx, trainer->freeze);
+    pinion__release(ctx, trainer->out);
+    pinion__release(ctx, trainer->state_path);
+    pinion__release(ctx, trainer->best_path);
+    pinion__release(ctx, trainer->model);
+    pinion__release(ctx, trainer->description);
+    pinion__release(ctx, trainer);
+}
+
+void pinion_trainer_set_log_bytes(pinion_trainer *trainer, int64_t (*position)(void *user), void *user)
+{
+    trainer->log_bytes = position;
+    trainer->log_user = user;
+}

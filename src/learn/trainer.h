@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inside of a trainer. What a checkpoint must hold so that a resumed training gives the bits of an uninterrupted one:
+ * the weights, the moments, pinion__progress, the options, and which kernels run. All else (order of samples,
+ * augmentation, dropout, learning rate) is a function of those.
+ */
+#ifndef PINION_LEARN_TRAINER_H
+#define PINION_LEARN_TRAINER_H
+
+#include "data/dataset.h"
+#include "device/device.h"
+#include "learn/evaluate.h"
+#include "net/network.h"
+#include "run/runner.h"
+#include <pinion/train.h>
+
+/* Where a training stands between two steps. An epoch whose steps are done but whose end (evaluation, reports, saving)
+ * is not is possible here: an interrupted training ends so, and goes on with it. */
+typedef struct pinion__progress {
+    int64_t step;      /* steps done */
+    int64_t epoch;     /* epochs ended */
+    int64_t batch;     /* steps done since */
+    double loss_sum;   /* of these steps */
+    double epoch_loss; /* mean of the last ended epoch; NaN: none yet */
+    double best_top1;  /* on the validation samples; NaN: none yet */
+} pinion__progress;
+
+struct pinion_trainer {
+    pinion_context *ctx;
+    pinion_network *network;      /* borrowed */
+    pinion_dataset *dataset;      /* borrowed */
+    pinion_train_options options; /* checked; strings are the copies below; validation_indices is not kept */
+    char *freeze, *out;
+    char *state_path, *best_path; /* NULL without `out` */
+    char *model, *description;    /* pinion__checkpoint_model */
+
+    uint64_t data_hash;                         /* pinion__data_fingerprint */
+    uint32_t *train_subset, *validation_subset; /* ascending; NULL: nothing is held back */
+    bool validation_given;                      /* by validation_indices */
+    int64_t train_count;
+    int64_t batches; /* in an epoch */
+    int64_t steps;   /* of the whole training */
+    int64_t epochs;
+
+    pinion__processors processors;
+    pinion_plan *plan;
+    pinion_runner *runner;
+    pinion__evaluator *evaluator; /* NULL: there is nothing to evaluate */
+
+    pinion__progress progress;
+    int64_t saved_step; /* of the last checkpoint written or resumed from; -1: none */
+    int64_t (*log_bytes)(void *user);
+    void *log_user;
+};
+
+/* (Re)builds plan, runner and evaluator for kernels of an instruction set that this context may use. */
+int pinion__trainer_build(pinion_trainer *trainer, enum pinion__isa isa);
+
+/* PINION_ENONFINITE names the first weight with a value that is not finite. */
+int pinion__trainer_check_weights(const pinion_trainer *trainer);
+
+#endif
