@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Parsing of options. "--name value" and "--name=value" are the same; "--" ends the options; an option given twice
+ * or to a verb that does not take it is refused.
+ */
+#include "command.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+int usage_error(const char *format, ...)
+{
+    va_list arguments;
+    fprintf(stderr, "pinion: ");
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "\n");
+    return EXIT_USAGE;
+}
+
+static void fill_defaults(options *out)
+{
+    pinion_train_options train = pinion_train_options_default();
+    *out = (options){
+        .epochs = train.epochs,
+        .seed = train.seed,
+        .momentum = (double)train.momentum,
+        .weight_decay = (double)train.weight_decay,
+        .optimizer = (int)train.optimizer,
+        .schedule = (int)train.schedule,
+    };
+}
+
+/* Which word of "a|b|c" is value: -1 when none. */
+static int find_choice(const char *words, const char *value)
+{
+    size_t length = strlen(value);
+    int index = 0;
+    for (const char *word = words;; index++) {
+        size_t end = strcspn(word, "|");
+        if (end == length && memcmp(word, value, length) == 0)
+            return index;
+        if (!word[end])
+            return -1;
+        word += end + 1;
+    }
+}
+
+const char *choice_name(const char *option_name, int value, char *buffer, size_t bytes)
+{
+    for (int i = 0; i < option_count; i++) {
+        if (strcmp(option_table[i].name, option_name) != 0)
+            continue;
+        const char *word = option_table[i].argument;
+        for (; value > 0; value--)
+            word += strcspn(word, "|") + 1;
+        snprintf(buffer, bytes, "%.*s", (int)strcspn(word, "|"), word);
+    }
+    return buffer;
+}
+
+static int parse_integer(const option *row, const char *text, int64_t *out)
+{
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (end == text || *end)
+        return usage_error("%s: '%s' is not a whole number", row->name, text);
+    if (errno == ERANGE || (double)value < row->min || (double)value > row->max)
+        return usage_error("%s: %s is out of range: expected %.0f to %.0f", row->name, text, row->min, row->max);
+    *out = value;
+    return EXIT_DONE;
+}
+
+static int parse_seed(const option *row, const char *text, uint64_t *out)
+{
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (end == text || *end || text[0] == '-' || errno == ERANGE)
+        return usage_error("%s: '%s' is not a whole number from 0 to 2^64-1", row->name, text);
+    *out = value;
+    return EXIT_DONE;
+}
+
+static int parse_float(const option *row, const char *text, double *out)
+{
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end)
+        return usage_error("%s: '%s' is not a number", row->name, text);
+    if (!isfinite(value) || value < row->min || value > row->max)
+        return usage_error("%s: %s is out of range: expected %g to %g", row->name, text, row->min, row->max);
+    *out = value;
+    return EXIT_DONE;
+}
+
+static int set_value(const option *row, const char *text, options *out)
+{
+    char *field = (char *)out + row->offset;
+    int64_t integer = 0;
+    int code = EXIT_DONE;
+    switch (row->type) {
+    case OPTION_STRING:
+        if (!*text)
+            return usage_error("%s: the value is empty", row->name);
+        memcpy(field, &text, sizeof text);
+        return EXIT_DONE;
+    case OPTION_INT:
+        code = parse_integer(row, text, &integer);
+        if (code == EXIT_DONE)
+            *(int *)(void *)field = (int)integer;
+        return code;
+    case OPTION_INT64:
+        return parse_integer(row, text, (int64_t *)(void *)field);
+    case OPTION_SEED:
+        return parse_seed(row, text, (uint64_t *)(void *)field);
+    case OPTION_FLOAT:
+        return parse_float(row, text, (double *)(void *)field);
+    case OPTION_FLAG:
+        *(bool *)(void *)field = true;
+        return EXIT_DONE;
+    case OPTION_CHOICE:
+        break;
+    }
+    int choice = find_choice(row->argument, text);
+    if (choice < 0)
+        return usage_error("%s: '%s' is unknown: expected %s", row->name, text, row->argument);
+    *(int *)(void *)field = choice;
+    return EXIT_DONE;
+}
+
+static int find_option(const char *text, size_t length)
+{
+    for (int i = 0; i < option_count; i++)
+        if (strlen(option_table[i].name) == length && memcmp(option_table[i].name, text, length) == 0)
+            return i;
+    return -1;
+}
+
+/* Takes the option at argv[at]; *used is how many arguments it took. */
+static int take_option(const verb *which, int argc, char **argv, int at, options *out, int *used)
+{
+    const char *text = argv[at];
+    size_t length = strcspn(text, "=");
+    int index = find_option(text, length);
+    if (index < 0 || !(option_table[index].verbs & (unsigned)which->bit))
+        return usage_error("%s: unknown option '%.*s' (see: pinion help %s)", which->name, (int)length, text,
+                           which->name);
+    const option *row = &option_table[index];
+    if (out->given & (UINT64_C(1) << index))
+        return usage_error("%s: given twice", row->name);
+    const char *value = text[length] ? text + length + 1 : NULL;
+    *used = 1;
+    if (row->type == OPTION_FLAG && value)
+        return usage_error("%s: takes no value, got '%s'", row->name, value);
+    if (row->type != OPTION_FLAG && !value) {
+        if (at + 1 >= argc)
+            return usage_error("%s: a value is missing: expected %s", row->name, row->argument);
+        value = argv[at + 1];
+        *used = 2;
+    }
+    out->given |= UINT64_C(1) << index;
+    return set_value(row, value, out);
+}
+
+static int check_required(const verb *which, const options *out)
+{
+    const char *word = which->required;
+    while (word && *word) {
+        size_t length = strcspn(word, " ");
+        int index = find_option(word, length);
+        if (!(out->given & (UINT64_C(1) << index)))
+            return usage_error("%s: %.*s is missing (see: pinion help %s)", which->name, (int)length, word,
+                               which->name);
+        word += length + strspn(word + length, " ");
+    }
+    return EXIT_DONE;
+}
+
+int parse_options(const verb *which, int argc, char **argv, options *out)
+{
+    fill_defaults(out);
+    out->inputs = argv;
+    for (int at = 0; at < argc;) {
+        if (strcmp(argv[at], "--") == 0) {
+            for (at++; at < argc; at++)
+                out->inputs[out->input_count++] = argv[at];
+            break;
+        }
+        if (argv[at][0] != '-' || !argv[at][1]) {
+            out->inputs[out->input_count++] = argv[at++];
+            continue;
+        }
+        int used = 0;
+        int code = take_option(which, argc, argv, at, out, &used);
+        if (code != EXIT_DONE)
+            return code;
+        at += used;
+    }
+    if (out->input_count > 0 && !*which->operands)
+        return usage_error("%s: unexpected argument '%s' (see: pinion help %s)", which->name, out->inputs[0],
+                           which->name);
+    return check_required(which, out);
+}
+
+bool was_given(const options *given, const char *name)
+{
+    return (given->given & (UINT64_C(1) << find_option(name, strlen(name)))) != 0;
+}

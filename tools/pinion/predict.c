@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * pinion predict: the likeliest classes of images.
+ */
+#include "command.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+
+enum { SHOWN_CLASSES = 5 };
+
+typedef struct predictor {
+    pinion_context *ctx;
+    const pinion_weights_metadata *metadata;
+    pinion_shape input;
+    int classes;
+    pinion_plan *plan;
+    pinion_runner *runner;
+    unsigned char *pixels;
+    float *image, *probabilities;
+} predictor;
+
+static int predictor_init(predictor *state, const pinion_network *network)
+{
+    pinion_network_info info = pinion_network_get_info(network);
+    state->input = info.input;
+    state->classes = info.output.c;
+    if (info.input.c != 3)
+        return usage_error("predict: the model wants %d channels: images have 3", info.input.c);
+    pinion_plan_options chosen = pinion_plan_options_default();
+    int status = pinion_plan_create(network, &chosen, &state->plan);
+    if (status == PINION_OK)
+        status = pinion_runner_create(state->plan, &state->runner);
+    if (status < 0)
+        return report(state->ctx, status);
+    size_t values = (size_t)info.input.h * (size_t)info.input.w * 3;
+    state->pixels = malloc(values);
+    state->image = malloc(values * sizeof *state->image);
+    state->probabilities = malloc((size_t)state->classes * sizeof *state->probabilities);
+    if (!state->pixels || !state->image || !state->probabilities) {
+        fprintf(stderr, "pinion: out of memory: %zu values of an image\n", values);
+        return EXIT_MEMORY;
+    }
+    return EXIT_DONE;
+}
+
+static void predictor_fini(predictor *state)
+{
+    free(state->pixels);
+    free(state->image);
+    free(state->probabilities);
+    pinion_runner_destroy(state->runner);
+    pinion_plan_destroy(state->plan);
+}
+
+static void softmax(float *values, int count)
+{
+    float largest = values[0];
+    for (int i = 1; i < count; i++)
+        largest = fmaxf(largest, values[i]);
+    double sum = 0;
+    for (int i = 0; i < count; i++)
+        sum += exp((double)(values[i] - largest));
+    for (int i = 0; i < count; i++)
+        values[i] = (float)(exp((double)(values[i] - largest)) / sum);
+}
+
+/* The class of rank-th highest probability: taken ones are marked by a negative value. */
+static int take_best(float *values, int count, float *value)
+{
+    int best = 0;
+    for (int i = 1; i < count; i++)
+        if (values[i] > values[best])
+            best = i;
+    *value = values[best];
+    values[best] = -1;
+    return best;
+}
+
+static void class_name(const predictor *state, int index, char *buffer, size_t bytes)
+{
+    if (state->metadata->class_names && index < state->metadata->class_count)
+        snprintf(buffer, bytes, "%s", state->metadata->class_names[index]);
+    else
+        snprintf(buffer, bytes, "class %d", index);
+}
+
+/* Classifies one image and prints or appends its classes. */
+static int predict(predictor *state, const char *path, json_t *list)
+{
+    int status = pinion_image_read(state->ctx, path, state->input, state->pixels);
+    if (status < 0)
+        return report(state->ctx, status);
+    size_t pixels = (size_t)state->input.h * (size_t)state->input.w;
+    for (size_t i = 0; i < 3 * pixels; i++) {
+        float mean = state->metadata->mean[i % 3], std = state->metadata->std[i % 3];
+        state->image[i] = ((float)state->pixels[i] / 255.0f - mean) / (std > 0 ? std : 1.0f);
+    }
+    status = pinion_runner_infer(state->runner, state->image, 1, state->probabilities);
+    if (status < 0)
+        return report(state->ctx, status);
+    softmax(state->probabilities, state->classes);
+
+    json_t *classes = json_array();
+    if (!list)
+        printf("%s:", path);
+    for (int rank = 0; rank < SHOWN_CLASSES && rank < state->classes; rank++) {
+        float probability;
+        char name[256];
+        int index = take_best(state->probabilities, state->classes, &probability);
+        class_name(state, index, name, sizeof name);
+        json_array_append_new(
+            classes, json_pack("{s:s, s:i, s:f}", "name", name, "class", index, "probability", (double)probability));
+        if (!list)
+            printf("%s %s %.1f %%", rank ? "," : "", name, 100 * (double)probability);
+    }
+    if (list)
+        json_array_append_new(list, json_pack("{s:s, s:o}", "input", path, "classes", classes));
+    else {
+        printf("\n");
+        json_decref(classes);
+    }
+    return EXIT_DONE;
+}
+
+int run_predict(const options *given)
+{
+    if (given->input_count == 0)
+        return usage_error("predict: an image is missing (see: pinion help predict)");
+    predictor state = {0};
+    int code = open_context(given, &state.ctx);
+    if (code != EXIT_DONE)
+        return code;
+    pinion_weights_file *file = NULL;
+    pinion_network *network = NULL;
+    json_t *list = given->json ? json_array() : NULL;
+    code = open_weights(state.ctx, given->weights, given->model, &file, &network);
+    if (code == EXIT_DONE) {
+        state.metadata = pinion_weights_get_metadata(file);
+        code = predictor_init(&state, network);
+    }
+    for (int i = 0; code == EXIT_DONE && i < given->input_count; i++)
+        code = predict(&state, given->inputs[i], list);
+    if (code == EXIT_DONE && list) {
+        json_t *root = json_pack("{s:O}", "predictions", list);
+        json_dumpf(root, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
+        printf("\n");
+        json_decref(root);
+    }
+    json_decref(list);
+    predictor_fini(&state);
+    pinion_network_destroy(network);
+    pinion_weights_close(file);
+    pinion_context_destroy(state.ctx);
+    return code;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The tables: every verb and every option once.
+ */
+#include "command.h"
+
+#include <stddef.h>
+#include <string.h>
+
+/* clang-format off */
+#define AT(field) offsetof(options, field)
+enum { RUNS = VERB_TRAIN | VERB_EVAL | VERB_PREDICT | VERB_BENCH };
+
+const option option_table[] = {
+    {"--model", "M|FILE.json", VERB_TRAIN | VERB_EVAL | VERB_PREDICT | VERB_PLAN | VERB_BENCH, OPTION_STRING, AT(model), 0, 0,
+     "A model of the zoo (resnet18, resnet18-cifar, mobilenetv2-cifar, alexnet-cifar) or a network description."},
+    {"--data", "SPEC", VERB_TRAIN | VERB_EVAL, OPTION_STRING, AT(data), 0, 0,
+     "The data set: cifar10:DIR (binary version), images:DIR (a folder a class), synthetic (embedded)."},
+    {"--val-split", "N|FILE", VERB_TRAIN, OPTION_STRING, AT(val_split), 0, 0,
+     "Hold back N training samples, or those whose indices stand one a line in FILE, and keep the best weights on them."},
+    {"--classes", "N", VERB_TRAIN | VERB_PLAN | VERB_BENCH, OPTION_INT, AT(classes), 1, 1000000,
+     "Outputs of the last linear layer. Default: the classes of the data set."},
+    {"--batch", "N", VERB_TRAIN | VERB_EVAL | VERB_PLAN | VERB_BENCH, OPTION_INT, AT(batch), 1, 65536,
+     "Samples a step. Default: 64 (train, eval), 32 (plan, bench)."},
+    {"--pass", "train|infer", VERB_PLAN | VERB_BENCH, OPTION_CHOICE, AT(pass), 0, 0,
+     "What a step is: forward, backward and update, or forward alone. Default: train."},
+    {"--epochs", "N", VERB_TRAIN, OPTION_INT, AT(epochs), 1, 1000000, "Walks over the training part. Default: 10."},
+    {"--steps", "N", VERB_TRAIN, OPTION_INT64, AT(steps), 1, 1e15, "End after N steps instead of after --epochs."},
+    {"--optimizer", "sgd|adamw", VERB_TRAIN, OPTION_CHOICE, AT(optimizer), 0, 0,
+     "sgd (Nesterov momentum) or adamw. Default: sgd."},
+    {"--lr", "X", VERB_TRAIN, OPTION_FLOAT, AT(lr), 1e-12, 1e6, "Learning rate, the schedule's maximum. Default: 0.1 (sgd), 0.001 (adamw)."},
+    {"--momentum", "X", VERB_TRAIN, OPTION_FLOAT, AT(momentum), 0, 0.999999, "Momentum (sgd) or beta1 (adamw). Default: 0.9."},
+    {"--weight-decay", "X", VERB_TRAIN, OPTION_FLOAT, AT(weight_decay), 0, 1e6,
+     "Weight decay of convolution and linear weights. Default: 0.0005."},
+    {"--schedule", "constant|step|cosine|onecycle", VERB_TRAIN, OPTION_CHOICE, AT(schedule), 0, 0,
+     "How the learning rate moves. Default: onecycle (30 % linear warm-up from lr/25, cosine to lr/250000)."},
+    {"--clip-norm", "X", VERB_TRAIN, OPTION_FLOAT, AT(clip_norm), 1e-30, 1e30, "Scale gradients so that their global norm is at most X."},
+    {"--label-smoothing", "X", VERB_TRAIN, OPTION_FLOAT, AT(label_smoothing), 0, 0.999999, "Share of the target given to all classes alike. Default: 0."},
+    {"--augment", "LIST|none", VERB_TRAIN, OPTION_STRING, AT(augment), 0, 0,
+     "crop, flip, crop,flip or none. Default: the data set's own (cifar10, images: crop,flip)."},
+    {"--freeze", "PATTERN", VERB_TRAIN, OPTION_STRING, AT(freeze), 0, 0,
+     "Layers that are not trained: names, prefixes up to a dot, or wildcards, separated by commas."},
+    {"--seed", "N", VERB_TRAIN, OPTION_SEED, AT(seed), 0, 0, "Seed of weights, order and augmentation. Default: 1."},
+    {"--threads", "N", VERB_DEVICES | RUNS | VERB_PLAN, OPTION_INT, AT(threads), 1, 256, "Threads of the CPU. Default: physical cores."},
+    {"--reps", "N", VERB_BENCH, OPTION_INT, AT(reps), 1, 100000, "Timed steps. Default: enough for about 3 seconds, at least 5."},
+    {"--weights", "FILE", VERB_TRAIN | VERB_EVAL | VERB_PREDICT, OPTION_STRING, AT(weights), 0, 0,
+     "Weights (safetensors). train: where to start; with --classes the last layer is replaced where it differs."},
+    {"--out", "FILE", VERB_TRAIN, OPTION_STRING, AT(out), 0, 0,
+     "Where weights go: W.safetensors, with the checkpoint W.state.safetensors beside it. Default: pinion-MODEL.safetensors."},
+    {"--save-every", "STEPS", VERB_TRAIN, OPTION_INT64, AT(save_every), 1, 1e15, "Save every so many steps too, not only at the end of an epoch."},
+    {"--resume", "FILE", VERB_TRAIN, OPTION_STRING, AT(resume), 0, 0, "Continue an interrupted training from its checkpoint, bit for bit."},
+    {"--log", "FILE.jsonl", VERB_TRAIN, OPTION_STRING, AT(log), 0, 0, "Write one JSON line a step and an epoch."},
+    {"--json", NULL, VERB_DEVICES | VERB_TRAIN | VERB_EVAL | VERB_PREDICT | VERB_PLAN | VERB_BENCH | VERB_INSPECT, OPTION_FLAG, AT(json), 0, 0,
+     "The last line of standard output is one JSON object."},
+    {"--man", NULL, VERB_HELP, OPTION_FLAG, AT(man), 0, 0, "Print the man page (troff)."},
+    {"--completion", NULL, VERB_HELP, OPTION_FLAG, AT(completion), 0, 0, "Print the completion script for bash."},
+};
+const int option_count = sizeof option_table / sizeof *option_table;
+
+const verb verb_table[] = {
+    {"devices", VERB_DEVICES, "list the processors of this machine", "",
+     "Lists the processors that Pinion can use, with their cores and instruction set.", NULL, run_devices},
+    {"train", VERB_TRAIN, "train a network", "",
+     "Trains a network on a data set. Weights and a checkpoint are rewritten at the end of every epoch, every --save-every steps "
+     "and at the end. SIGINT and SIGTERM finish the step, save, and exit with 130; --resume continues as if nothing had happened.",
+     NULL, run_train},
+    {"eval", VERB_EVAL, "measure the accuracy of weights", "",
+     "Measures top-1 accuracy and loss on the test part of a data set (on all samples where it has no test part).",
+     "--weights --data", run_eval},
+    {"predict", VERB_PREDICT, "classify images", "INPUT...",
+     "Classifies PNG or JPEG images and prints the likeliest classes of each.", "--weights", run_predict},
+    {"plan", VERB_PLAN, "show the tasks of a step", "",
+     "Shows the plan of a step: every task with its pass, processor and kernel, and the memory it takes.", "--model", run_plan},
+    {"bench", VERB_BENCH, "time a step", "",
+     "Times a step on random data: a warm-up, then the minimum, median and maximum of repetitions, with the memory used.",
+     "--model", run_bench},
+    {"inspect", VERB_INSPECT, "show what is in a weights file", "FILE",
+     "Shows the tensors and the metadata of a safetensors file or the layers of a network description.", NULL, run_inspect},
+    {"version", VERB_VERSION, "print the version", "", "Prints the version.", NULL, run_version},
+    {"help", VERB_HELP, "explain a verb", "[VERB]", "Explains a verb and its options.", NULL, run_help},
+};
+const int verb_count = sizeof verb_table / sizeof *verb_table;
+/* clang-format on */
+
+const verb *find_verb(const char *name)
+{
+    for (int i = 0; i < verb_count; i++)
+        if (strcmp(verb_table[i].name, name) == 0)
+            return &verb_table[i];
+    return NULL;
+}
