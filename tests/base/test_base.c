@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Tests of src/base: random numbers against published values, files, parallel loops, errors, allocation.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/cpu.h"
+#include "base/file.h"
+#include "base/random.h"
+#include "base/workers.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static pinion_context *make_context(void)
+{
+    pinion_context *ctx = NULL;
+    assert_int_equal(pinion_context_create(NULL, &ctx), PINION_OK);
+    return ctx;
+}
+
+/* Known answers of the authors' own test (Random123, kat_vectors, philox4x32 10 rounds). */
+static void test_philox(void **state)
+{
+    (void)state;
+    uint32_t out[4];
+    static const uint32_t zeros[4] = {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8};
+    pinion__random4(0, 0, 0, 0, out);
+    assert_memory_equal(out, zeros, sizeof out);
+    static const uint32_t ones[4] = {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd};
+    pinion__random4(UINT64_MAX, UINT32_MAX, UINT32_MAX, UINT64_MAX, out);
+    assert_memory_equal(out, ones, sizeof out);
+    static const uint32_t digits[4] = {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1};
+    pinion__random4(UINT64_C(0x299f31d0a4093822), 0x13198a2e, 0x03707344, UINT64_C(0x85a308d3243f6a88), out);
+    assert_memory_equal(out, digits, sizeof out);
+}
+
+static void test_normal(void **state)
+{
+    (void)state;
+    enum { COUNT = 100003 };
+    float *values = malloc(COUNT * sizeof *values);
+    pinion__random_normal(7, PINION__RANDOM_TEST, 3, COUNT, values);
+    double sum = 0, squares = 0, fourth = 0;
+    for (int i = 0; i < COUNT; i++) {
+        double value = (double)values[i];
+        sum += value;
+        squares += value * value;
+        fourth += value * value * value * value;
+    }
+    assert_true(fabs(sum / COUNT) < 0.015);
+    assert_true(fabs(squares / COUNT - 1) < 0.02);
+    assert_true(fabs(fourth / COUNT - 3) < 0.2);
+    free(values);
+}
+
+static void test_permutation(void **state)
+{
+    (void)state;
+    enum { COUNT = 1000 };
+    uint32_t order[COUNT], other[COUNT];
+    bool seen[COUNT] = {false};
+    pinion__random_permutation(1, PINION__RANDOM_SHUFFLE, 0, COUNT, order);
+    pinion__random_permutation(1, PINION__RANDOM_SHUFFLE, 1, COUNT, other);
+    int fixed = 0, same = 0;
+    for (int i = 0; i < COUNT; i++) {
+        assert_true(order[i] < COUNT && !seen[order[i]]);
+        seen[order[i]] = true;
+        fixed += order[i] == (uint32_t)i;
+        same += order[i] == other[i];
+    }
+    assert_true(fixed < 10 && same < 10);
+}
+
+typedef struct counted {
+    atomic_int visits[1000];
+    atomic_int bad_lane;
+    int threads;
+} counted;
+
+static void visit(void *user, size_t item, int lane)
+{
+    counted *count = user;
+    atomic_fetch_add(&count->visits[item], 1);
+    if (lane < 0 || lane >= count->threads)
+        atomic_store(&count->bad_lane, 1);
+}
+
+static void test_parallel(void **state)
+{
+    (void)state;
+    pinion_context *ctx = make_context();
+    for (int threads = 1; threads <= 4; threads++) {
+        pinion__workers *workers;
+        assert_int_equal(pinion__workers_create(ctx, threads, &workers), PINION_OK);
+        for (size_t items = 0; items <= 1000; items += 333) {
+            static counted count;
+            memset(&count, 0, sizeof count);
+            count.threads = threads;
+            pinion__parallel(workers, items, visit, &count);
+            for (size_t i = 0; i < 1000; i++)
+                assert_int_equal(atomic_load(&count.visits[i]), i < items);
+            assert_int_equal(atomic_load(&count.bad_lane), 0);
+        }
+        pinion__workers_destroy(workers);
+    }
+    pinion_context_destroy(ctx);
+}
+
+static void write_text(pinion_context *ctx, const char *path, const char *text)
+{
+    pinion__writer *writer;
+    assert_int_equal(pinion__writer_begin(ctx, path, &writer), PINION_OK);
+    assert_int_equal(pinion__writer_write(writer, text, strlen(text)), PINION_OK);
+    assert_int_equal(pinion__writer_commit(writer), PINION_OK);
+}
+
+static void expect_text(pinion_context *ctx, const char *path, const char *text)
+{
+    pinion__file file;
+    assert_int_equal(pinion__file_open(ctx, path, &file), PINION_OK);
+    assert_int_equal(file.bytes, strlen(text));
+    assert_memory_equal(file.data, text, file.bytes);
+    pinion__file_close(&file);
+}
+
+static int fail_at(void *user, const char *operation, const char *path)
+{
+    (void)operation;
+    (void)path;
+    int *left = user;
+    return (*left)-- == 0 ? ENOSPC : 0;
+}
+
+static int count_entries(const char *folder)
+{
+    char command[256];
+    snprintf(command, sizeof command, "ls -A %s | wc -l", folder);
+    FILE *pipe = popen(command, "r");
+    int count = -1;
+    assert_int_equal(fscanf(pipe, "%d", &count), 1);
+    pclose(pipe);
+    return count;
+}
+
+static void test_replace(void **state)
+{
+    (void)state;
+    pinion_context *ctx = make_context();
+    char folder[] = "/tmp/pinion-base-XXXXXX", path[64];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/file", folder);
+    write_text(ctx, path, "old");
+
+    /* A failure at any operation leaves a whole file, old or new, and nothing beside it. */
+    for (int at = 0; at < 4; at++) {
+        int left = at;
+        ctx->io_hook = fail_at;
+        ctx->io_hook_user = &left;
+        pinion__writer *writer;
+        assert_int_equal(pinion__writer_begin(ctx, path, &writer), PINION_OK);
+        assert_int_equal(pinion__writer_write(writer, "new", 3), PINION_OK);
+        assert_int_equal(pinion__writer_commit(writer), PINION_EIO);
+        ctx->io_hook = NULL;
+        expect_text(ctx, path, at < 3 ? "old" : "new"); /* the last operation syncs the folder, after the rename */
+        assert_int_equal(count_entries(folder), 1);
+    }
+    write_text(ctx, path, "newer");
+    expect_text(ctx, path, "newer");
+    assert_int_equal(atomic_load(&ctx->live_bytes), 0);
+
+    pinion__file file;
+    assert_int_equal(pinion__file_open(ctx, folder, &file), PINION_EFORMAT);
+    assert_int_equal(pinion__file_open(ctx, "/nowhere/at/all", &file), PINION_EFORMAT);
+    assert_string_equal(pinion_context_error(ctx), "/nowhere/at/all: cannot be opened: No such file or directory");
+    assert_int_equal(pinion__file_check_writable(ctx, "/nowhere/at/all"), PINION_EIO);
+    assert_int_equal(pinion__file_check_writable(ctx, folder), PINION_EIO);
+    unlink(path);
+    rmdir(folder);
+    pinion_context_destroy(ctx);
+}
+
+static void test_options(void **state)
+{
+    (void)state;
+    pinion_context *ctx = make_context();
+    assert_int_equal(pinion_context_threads(ctx), pinion__cpu_cores());
+    assert_true(pinion__cpu_has_isa(ctx->isa));
+    pinion_context_destroy(ctx);
+
+    pinion_context_options bad = pinion_context_options_default();
+    bad.isa = "mmx";
+    assert_int_equal(pinion_context_create(&bad, &ctx), PINION_EINVAL);
+    assert_null(ctx);
+    bad = pinion_context_options_default();
+    bad.threads = -1;
+    assert_int_equal(pinion_context_create(&bad, &ctx), PINION_EINVAL);
+    bad = (pinion_context_options){.alloc = pinion_context_options_default().alloc};
+    assert_int_equal(pinion_context_create(&bad, &ctx), PINION_EINVAL);
+}
+
+static void test_errors(void **state)
+{
+    (void)state;
+    pinion_context *ctx = make_context();
+    assert_string_equal(pinion_context_error(ctx), "");
+    void *block = &ctx;
+    assert_int_equal(pinion__alloc(ctx, SIZE_MAX / 2, 4, "a test", &block), PINION_ENOMEM);
+    assert_non_null(strstr(pinion_context_error(ctx), "out of memory"));
+    assert_ptr_equal(block, &ctx);
+    assert_string_equal(pinion_error_name(PINION_EFORMAT), "PINION_EFORMAT");
+    assert_string_equal(pinion_error_text(PINION_ENOMEM), "out of memory");
+    assert_string_equal(pinion_error_text(12345), "unknown error");
+    pinion_context_destroy(ctx);
+}
+
+static void test_summary(void **state)
+{
+    (void)state;
+    double odd[] = {3, 1, 2}, even[] = {4, 1, 3, 2};
+    assert_true(pinion__summarise(odd, 3).median == 2);
+    pinion__spread spread = pinion__summarise(even, 4);
+    assert_true(spread.min == 1 && spread.median == 2.5 && spread.max == 4);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_philox),   cmocka_unit_test(test_normal),  cmocka_unit_test(test_permutation),
+        cmocka_unit_test(test_parallel), cmocka_unit_test(test_replace), cmocka_unit_test(test_options),
+        cmocka_unit_test(test_errors),   cmocka_unit_test(test_summary),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

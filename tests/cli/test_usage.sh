@@ -1,0 +1,68 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Wrong usage: one sentence, exit code 2, and nothing written.
+. "$(dirname "$0")/lib.sh"
+tiny_network
+
+expect 2 "pinion: 'frobnicate' is not a verb (see: pinion help)" frobnicate
+expect 2 "pinion: train: --model is missing (see: pinion help train)" train
+expect 2 "pinion: train: --data is missing (see: pinion help train)" train --model tiny.json
+expect 2 "pinion: train: unknown option '--groups' (see: pinion help train)" train --model tiny.json --data synthetic --groups 4
+expect 2 "pinion: train: unknown option '--mem-limit' (see: pinion help train)" train --mem-limit=1G
+expect 2 "pinion: bench: unknown option '--place' (see: pinion help bench)" bench --model tiny.json --place auto
+expect 2 "pinion: bench: --model is missing (see: pinion help bench)" bench
+expect 2 "pinion: eval: --weights is missing (see: pinion help eval)" eval --data synthetic
+expect 2 "pinion: --batch: 0 is out of range: expected 1 to 65536" train --batch 0
+expect 2 "pinion: --batch: -3 is out of range: expected 1 to 65536" train --batch -3
+expect 2 "pinion: --batch: 99999999999999999999 is out of range: expected 1 to 65536" train --batch=99999999999999999999
+expect 2 "pinion: --batch: 'many' is not a whole number" train --batch many
+expect 2 "pinion: --batch: '64x' is not a whole number" train --batch 64x
+expect 2 "pinion: --batch: a value is missing: expected N" train --batch
+expect 2 "pinion: --batch: given twice" train --batch 1 --batch 2
+expect 2 "pinion: --lr: nan is out of range: expected 1e-12 to 1e+06" train --lr nan
+expect 2 "pinion: --lr: -1 is out of range: expected 1e-12 to 1e+06" train --lr -1
+expect 2 "pinion: --optimizer: 'adam' is unknown: expected sgd|adamw" train --optimizer adam
+expect 2 "pinion: --json: takes no value, got 'yes'" train --json=yes
+expect 2 "pinion: --seed: '-1' is not a whole number from 0 to 2^64-1" train --seed -1
+expect 2 "pinion: --augment: 'rotate' is unknown: expected crop, flip, crop,flip or none" \
+    train --model tiny.json --data synthetic --augment crop,rotate
+expect 2 "pinion: train: unexpected argument 'extra' (see: pinion help train)" train --model tiny.json extra
+expect 2 "pinion: --out: 'weights.bin' does not end in .safetensors" train --model tiny.json --data synthetic --out weights.bin
+expect 2 "pinion: --out: 'w.state.safetensors' ends in .state.safetensors, which is kept for checkpoints" \
+    train --model tiny.json --data synthetic --out w.state.safetensors
+expect 2 "pinion: train: --model cannot be given with --resume: the checkpoint says it" train --resume w.safetensors --model tiny.json
+expect 2 "pinion: predict: an image is missing (see: pinion help predict)" predict --weights w.safetensors
+expect 2 "pinion: unknown model 'resnet99'; expected alexnet-cifar, mobilenetv2-cifar, resnet18-cifar, resnet18, or a file whose name ends in .json" \
+    bench --model resnet99
+expect 2 "pinion: data set 'mnist:x' is unknown: expected cifar10:DIR, images:DIR or synthetic" train --model tiny.json --data mnist:x
+expect 2 "" train --model tiny.json --data synthetic --freeze nothing.like.this
+expect 2 "" train --model tiny.json --data synthetic --freeze '*'
+expect 2 "" train --model tiny.json --data synthetic --batch 50000
+[ -z "$(ls | grep -v -E '^(tiny.json|out|err)$')" ] || fail "wrong usage left files behind: $(ls)"
+
+# Help says what the table says, for every verb; the man page holds every option; nothing comes on standard error.
+expect 2 ""
+grep -q '^usage: pinion VERB' out || fail "no overview without a verb"
+for verb in devices train eval predict plan bench inspect version help; do
+    expect 0 "" help $verb
+    [ -s out ] || fail "no help for $verb"
+    [ ! -s err ] || fail "help $verb writes to standard error"
+done
+"$pinion" help --man >man.1
+for option in $("$pinion" help train | sed -n 's/^  \(--[a-z-]*\).*/\1/p'); do
+    grep -q -- "^.B $(echo "$option" | sed 's/-/\\\\-/g')" man.1 || fail "the man page lacks $option"
+done
+if command -v man >/dev/null 2>&1; then
+    man --warnings -E UTF-8 -l man.1 2>warnings >/dev/null || true
+    [ ! -s warnings ] || { fail "the man page has warnings"; cat warnings; }
+fi
+"$pinion" help --completion >completion
+if command -v bash >/dev/null 2>&1; then
+    bash -n completion || fail "the completion does not parse"
+    bash -c '. ./completion; COMP_WORDS=(pinion tr) COMP_CWORD=1; _pinion; [ "${COMPREPLY[0]}" = train ]' || fail "tr does not complete to train"
+fi
+if [ -c /dev/full ]; then
+    "$pinion" help >/dev/full 2>err
+    [ $? -eq 1 ] || fail "a full device was not noticed"
+fi
+finish

@@ -1,0 +1,1 @@
+set(LIMIT_install.install 300)

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Every allocation of a training fails in turn - making the trainer, resuming, running, saving, evaluating:
+ * PINION_ENOMEM with a sentence, no leak, no crash, and the checkpoint on the disk stays good.
+ */
+#include "learn/tiny.h"
+
+#include <pinion/error.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/context.h"
+
+typedef struct source {
+    atomic_long calls; /* since it was armed */
+    atomic_long fail;  /* number of the call that fails; 0: none */
+} source;
+
+static void *take(void *user, size_t bytes, size_t alignment)
+{
+    source *from = user;
+    long call = atomic_fetch_add(&from->calls, 1) + 1;
+    if (call == atomic_load(&from->fail))
+        return NULL;
+    void *block = NULL;
+    return posix_memalign(&block, alignment, bytes) == 0 ? block : NULL;
+}
+
+static void give(void *user, void *block)
+{
+    (void)user;
+    free(block);
+}
+
+/* Trains to the end with allocation number `fail` refused. Returns the allocations made. */
+static long train(long fail, const char *resume, int *status)
+{
+    source from = {0};
+    tiny t;
+    pinion_context_options context = pinion_context_options_default();
+    context.alloc = take;
+    context.release = give;
+    context.alloc_user = &from;
+    context.threads = 2;
+    tiny_open(&t, &context, 1);
+    size_t before = atomic_load(&t.ctx->live_bytes);
+    pinion_train_options options = tiny_options(tiny_path("part.safetensors"));
+    options.steps = TINY_BATCHES + 2;
+    options.save_every = 5;
+    options.validation_indices = (const int64_t[]){4, 5, 6};
+    atomic_store(&from.calls, 0);
+    atomic_store(&from.fail, fail);
+    *status = tiny_train(&t, &options, resume, 0, NULL);
+    long calls = atomic_load(&from.calls);
+    if (*status < 0 && !strstr(pinion_context_error(t.ctx), "memory"))
+        fail_msg("allocation %ld: %s", fail, pinion_context_error(t.ctx));
+    pinion_trainer_destroy(t.trainer);
+    t.trainer = NULL;
+    if (atomic_load(&t.ctx->live_bytes) != before)
+        fail_msg("allocation %ld: %zu bytes are left", fail, atomic_load(&t.ctx->live_bytes) - before);
+    tiny_close(&t);
+    return calls;
+}
+
+static void fail_all(const char *resume)
+{
+    int status;
+    long calls = train(0, resume, &status);
+    assert_int_equal(status, PINION_OK);
+    print_message("%ld allocations\n", calls);
+    assert_true(calls > 100);
+    tiny_copy(tiny_path("part.safetensors"), tiny_path("whole.safetensors"));
+    for (long fail = 1; fail <= calls; fail++) {
+        if (resume)
+            tiny_copy(resume, tiny_path("part.state.safetensors"));
+        else
+            tiny_remove_training("part");
+        train(fail, resume, &status);
+        if (status != PINION_ENOMEM)
+            fail_msg("allocation %ld of %ld: status %d", fail, calls, status);
+        if (!tiny_exists(tiny_path("part.state.safetensors")))
+            continue;
+        train(0, tiny_path("part.state.safetensors"), &status);
+        assert_int_equal(status, PINION_OK);
+        tiny_assert_same(tiny_path("part.safetensors"), tiny_path("whole.safetensors"));
+    }
+}
+
+static void from_the_start(void **state)
+{
+    (void)state;
+    fail_all(NULL);
+}
+
+static void resumed(void **state)
+{
+    (void)state;
+    tiny t;
+    char from[256];
+    pinion_train_options options = tiny_options(tiny_path("start.safetensors"));
+    options.steps = TINY_BATCHES + 2;
+    options.save_every = 5;
+    options.validation_indices = (const int64_t[]){4, 5, 6};
+    tiny_open(&t, NULL, 1);
+    assert_int_equal(tiny_train(&t, &options, NULL, 6, NULL), PINION_EINTERRUPTED);
+    tiny_close(&t);
+    strcpy(from, tiny_path("start.state.safetensors"));
+    fail_all(from);
+}
+
+static int clean(void **state)
+{
+    (void)state;
+    tiny_folder_clean();
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    tiny_folder_remove();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(from_the_start, clean),
+        cmocka_unit_test_teardown(resumed, clean),
+    };
+    tiny_folder();
+    return cmocka_run_group_tests(tests, NULL, end);
+}

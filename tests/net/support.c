@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the tests of networks and weights share (support.h).
+ */
+#include "support.h"
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void *failing_alloc(void *user, size_t bytes, size_t alignment)
+{
+    test_allocator *allocator = user;
+    void *block = NULL;
+    if (allocator->count++ == allocator->fail_at)
+        return NULL;
+    return posix_memalign(&block, alignment, bytes) == 0 ? block : NULL;
+}
+
+static void failing_release(void *user, void *block)
+{
+    (void)user;
+    free(block);
+}
+
+pinion_context *test_context_failing(test_allocator *allocator)
+{
+    size_t fail_at = allocator->fail_at;
+    pinion_context_options options = pinion_context_options_default();
+    options.alloc = failing_alloc;
+    options.release = failing_release;
+    options.alloc_user = allocator;
+    options.threads = 1;
+    pinion_context *ctx = NULL;
+    allocator->fail_at = SIZE_MAX;
+    assert_int_equal(pinion_context_create(&options, &ctx), PINION_OK);
+    allocator->count = 0;
+    allocator->fail_at = fail_at;
+    return ctx;
+}
+
+pinion_context *test_context(void)
+{
+    pinion_context_options options = pinion_context_options_default();
+    options.threads = 1;
+    pinion_context *ctx = NULL;
+    assert_int_equal(pinion_context_create(&options, &ctx), PINION_OK);
+    return ctx;
+}
+
+void test_context_end(pinion_context *ctx)
+{
+    assert_int_equal(atomic_load(&ctx->live_bytes), 0);
+    pinion_context_destroy(ctx);
+}
+
+static char folder[64];
+
+static void remove_folder(void)
+{
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    if (system(command) != 0)
+        fprintf(stderr, "%s could not be removed\n", folder);
+}
+
+const char *test_path(const char *name)
+{
+    static char path[256];
+    if (!folder[0]) {
+        strcpy(folder, "/tmp/pinion-test-net-XXXXXX");
+        assert_non_null(mkdtemp(folder));
+        atexit(remove_folder);
+    }
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+const char *test_source(const char *name)
+{
+    static char path[4096];
+    const char *source = getenv("PINION_SOURCE");
+    snprintf(path, sizeof path, "%s/%s", source ? source : ".", name);
+    return path;
+}
+
+void test_write(const char *path, const void *data, size_t bytes)
+{
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(data, 1, bytes, file), bytes);
+    assert_int_equal(fclose(file), 0);
+}
+
+char *test_read(const char *path, size_t *bytes)
+{
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 0, SEEK_END), 0);
+    size_t size = (size_t)ftell(file);
+    rewind(file);
+    char *data = malloc(size + 1);
+    assert_non_null(data);
+    assert_int_equal(fread(data, 1, size, file), size);
+    data[size] = '\0';
+    fclose(file);
+    if (bytes)
+        *bytes = size;
+    return data;
+}

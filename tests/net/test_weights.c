@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Weights in files: layouts and permutations, round trips, what is refused and that nothing is lost then.
+ */
+#include "support.h"
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <unistd.h>
+
+/* Each kind of parameter, a flatten with batch norm and a linear layer behind it. */
+static pinion_network *small(pinion_context *ctx, const char *name, int classes)
+{
+    pinion_network *n = NULL;
+    pinion_layer at;
+    assert_done(ctx, pinion_network_create(ctx, name, (pinion_shape){4, 6, 2}, &n));
+    assert_done(ctx, pinion_network_add_conv2d(n, "conv", PINION_INPUT,
+                                               &(pinion_conv2d){.k = 3, .r = 2, .s = 3, .bias = 1}, &at));
+    assert_done(ctx, pinion_network_add_depthwise_conv2d(n, "dw", at, &(pinion_depthwise_conv2d){.r = 2, .s = 2}, &at));
+    assert_done(ctx, pinion_network_add_flatten(n, "flatten", at, &at)); /* 2x3x3 */
+    assert_done(ctx, pinion_network_add_dropout(n, "drop", at, &(pinion_dropout){.rate = 0.5f}, &at));
+    assert_done(ctx, pinion_network_add_batchnorm(n, "bn", at, NULL, &at));
+    assert_done(ctx, pinion_network_add_linear(n, "hidden", at, &(pinion_linear){.k = 5, .bias = 1}, &at));
+    assert_done(ctx, pinion_network_add_batchnorm(n, "bn2", at, NULL, &at));
+    assert_done(ctx, pinion_network_add_linear(n, "fc", at, &(pinion_linear){.k = classes, .bias = 1}, &at));
+    assert_done(ctx, pinion_network_init_weights(n, 3));
+    return n;
+}
+
+static const pinion__param *find_param(const pinion_network *n, const char *name)
+{
+    for (size_t i = 0; i < n->param_count; i++)
+        if (strcmp(n->params[i].name, name) == 0)
+            return &n->params[i];
+    fail_msg("%s", name);
+    return NULL;
+}
+
+/* Fills a parameter so that each element tells where it is in memory, and gives the file's order of them. */
+static const float *in_file_order(const pinion_network *n, const char *name, float *file)
+{
+    const pinion__param *param = find_param(n, name);
+    float *memory = pinion__param_data(n, (int)(param - n->params));
+    size_t count = param->bytes / sizeof(float);
+    for (size_t i = 0; i < count; i++)
+        memory[i] = (float)i;
+    pinion__param_to_file(param, memory, 0, count, file);
+    for (size_t first = 0; first < count; first++) { /* from anywhere: the same */
+        float one;
+        pinion__param_to_file(param, memory, first, 1, &one);
+        assert_true(one == file[first]);
+    }
+    float *back = calloc(count, sizeof *back);
+    pinion__param_from_file(param, file, back);
+    assert_memory_equal(back, memory, param->bytes);
+    free(back);
+    return file;
+}
+
+static void test_layouts(void **state)
+{
+    (void)state;
+    pinion_context *ctx = test_context();
+    pinion_network *n = small(ctx, "small", 4);
+    float file[128];
+    const float *at = in_file_order(n, "conv.weight", file);
+    for (int k = 0; k < 3; k++)
+        for (int c = 0; c < 2; c++)
+            for (int r = 0; r < 2; r++)
+                for (int s = 0; s < 3; s++)
+                    assert_true(*at++ == (float)(((k * 2 + r) * 3 + s) * 2 + c));
+    at = in_file_order(n, "dw.weight", file);
+    for (int c = 0; c < 3; c++)
+        for (int r = 0; r < 2; r++)
+            for (int s = 0; s < 2; s++)
+                assert_true(*at++ == (float)((r * 2 + s) * 3 + c));
+    at = in_file_order(n, "conv.bias", file);
+    for (int k = 0; k < 3; k++)
+        assert_true(*at++ == (float)k);
+    /* Behind the flatten of 2x3x3: the file has channels outside, memory inside. */
+    at = in_file_order(n, "hidden.weight", file);
+    for (int k = 0; k < 5; k++)
+        for (int c = 0; c < 3; c++)
+            for (int y = 0; y < 2; y++)
+                for (int x = 0; x < 3; x++)
+                    assert_true(*at++ == (float)(k * 18 + (y * 3 + x) * 3 + c));
+    at = in_file_order(n, "bn.weight", file);
+    for (int c = 0; c < 3; c++)
+        for (int y = 0; y < 2; y++)
+            for (int x = 0; x < 3; x++)
+                assert_true(*at++ == (float)((y * 3 + x) * 3 + c));
+    /* The linear layer makes channels of its own: no permutation in its bias and behind it. */
+    static const char *const plain[] = {"hidden.bias", "bn2.weight", "bn2.running_var", "fc.weight", "fc.bias"};
+    for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++) {
+        at = in_file_order(n, plain[i], file);
+        for (size_t j = 0; j < find_param(n, plain[i])->bytes / sizeof(float); j++)
+            assert_true(at[j] == (float)j);
+    }
+    pinion_network_destroy(n);
+    test_context_end(ctx);
+}
+
+static int load(pinion_network *n, const char *path, bool replace)
+{
+    pinion_weights_file *file = NULL;
+    pinion_weights_load_options options = {.replace_classifier = replace};
+    int status = pinion_weights_open(n->ctx, path, &file);
+    if (status == PINION_OK)
+        status = pinion_weights_load(n, file, &options);
+    pinion_weights_close(file);
+    return status;
+}
+
+static void test_round_trip(void **state)
+{
+    (void)state;
+    pinion_context *ctx = test_context();
+    static const char *const models[] = {"small", "alexnet-cifar", "mobilenetv2-cifar"};
+    for (int i = 0; i < 3; i++) {
+        pinion_network *a = NULL, *b = NULL;
+        if (i == 0) {
+            a = small(ctx, "small", 4);
+            b = small(ctx, "small", 4);
+        } else {
+            assert_done(ctx, pinion_network_open(ctx, models[i], NULL, &a));
+            assert_done(ctx, pinion_network_open(ctx, models[i], NULL, &b));
+            assert_done(ctx, pinion_network_init_weights(a, 3));
+        }
+        assert_done(ctx, pinion_network_init_weights(b, 4));
+        const char *path = test_path("w.safetensors");
+        assert_done(ctx, pinion_weights_save(a, path, NULL));
+        assert_done(ctx, load(b, path, false));
+        assert_memory_equal(a->block, b->block, a->block_bytes);
+        pinion_network_destroy(a);
+        pinion_network_destroy(b);
+    }
+    test_context_end(ctx);
+}
+
+static void test_metadata(void **state)
+{
+    (void)state;
+    pinion_context *ctx = test_context();
+    pinion_network *n = NULL;
+    pinion_weights_file *file = NULL;
+    const char *path = test_path("w.safetensors");
+    static const char *const names[3] = {"cat", "dog \"x\"", "\303\266"};
+    pinion_network_options options = {.input = {48, 32, 0}, .classes = 3};
+    assert_done(ctx, pinion_network_open(ctx, "resnet18", &options, &n));
+    assert_refused(ctx, pinion_weights_save(n, path, NULL), PINION_EINVAL,
+                   "network 'resnet18' has no weights yet: initialise or load them");
+    assert_done(ctx, pinion_network_init_weights(n, 1));
+    assert_done(ctx, pinion_weights_save(n, path,
+                                         &(pinion_weights_metadata){.class_names = names,
+                                                                    .class_count = 3,
+                                                                    .mean = {0.1f, 0.2f, 0.3f},
+                                                                    .std = {1, 2, 0.3333333f}}));
+    assert_done(ctx, pinion_weights_open(ctx, path, &file));
+    const pinion_weights_metadata *m = pinion_weights_get_metadata(file);
+    assert_string_equal(m->model, "resnet18");
+    assert_int_equal(m->class_count, 3);
+    for (int i = 0; i < 3; i++)
+        assert_string_equal(m->class_names[i], names[i]);
+    assert_int_equal(m->input.h, 48);
+    assert_int_equal(m->input.w, 32);
+    assert_int_equal(m->input.c, 3);
+    assert_true(m->mean[0] == 0.1f && m->mean[1] == 0.2f && m->mean[2] == 0.3f);
+    assert_true(m->std[0] == 1 && m->std[1] == 2 && m->std[2] == 0.3333333f);
+    pinion_tensor_info info;
+    assert_done(ctx, pinion_weights_get_tensor(file, 0, &info));
+    assert_string_equal(info.name, "conv1.weight");
+    assert_string_equal(info.dtype, "F32");
+    assert_int_equal(info.rank, 4);
+    assert_int_equal(info.bytes, 64 * 3 * 7 * 7 * 4);
+    assert_int_equal(pinion_weights_get_tensor(file, 102, &info), PINION_EINVAL);
+    assert_int_equal(pinion_weights_get_tensor(file, -1, &info), PINION_EINVAL);
+    pinion_weights_close(file);
+    pinion_network_destroy(n);
+
+    /* A network of no zoo is described in its file, and is the same again when it is built from that. */
+    n = small(ctx, "resnet18", 4);
+    assert_done(ctx, pinion_weights_save(n, path, NULL));
+    assert_done(ctx, pinion_weights_open(ctx, path, &file));
+    m = pinion_weights_get_metadata(file);
+    assert_int_equal(m->class_count, 4);
+    assert_null(m->class_names);
+    assert_true(m->std[0] == 0);
+    pinion_network *again = NULL;
+    assert_done(ctx, pinion_network_parse(ctx, m->model, strlen(m->model), path, NULL, &again));
+    assert_done(ctx, pinion_weights_load(again, file, NULL));
+    assert_memory_equal(again->block, n->block, n->block_bytes);
+    pinion_network_destroy(again);
+    pinion_weights_close(file);
+    pinion_network_destroy(n);
+    test_context_end(ctx);
+}
+
+/* Writes a file with one tensor "t" and the given metadata, opens it. */
+static void check_bad_metadata(const char *key, const char *value, const char *sentence)
+{
+    pinion_context *ctx = test_context();
+    pinion__st_file *container = NULL;
+    pinion_weights_file *file = NULL;
+    char header[512];
+    unsigned char bytes[600] = {0};
+    int length = snprintf(header, sizeof header, "{\"__metadata__\": {\"%s\": \"%s\"}}", key, value);
+    bytes[0] = (unsigned char)length;
+    memcpy(bytes + 8, header, (size_t)length);
+    assert_done(ctx, pinion__st_parse(ctx, bytes, 8 + (size_t)length, "w", &container));
+    assert_refused(ctx, pinion__weights_metadata(ctx, container, &file), PINION_EFORMAT, sentence);
+    pinion__st_close(ctx, container);
+    test_context_end(ctx);
+}
+
+static void test_bad_metadata(void **state)
+{
+    (void)state;
+    check_bad_metadata("pinion.input", "32x32", "w: metadata 'pinion.input' is '32x32'; expected HxWxC");
+    check_bad_metadata("pinion.input", "32x99999999999x3",
+                       "w: metadata 'pinion.input' is '32x99999999999x3'; expected HxWxC");
+    check_bad_metadata("pinion.input", "32x32x3x", "w: metadata 'pinion.input' is '32x32x3x'; expected HxWxC");
+    check_bad_metadata("pinion.classes", "[1]", "w: metadata 'pinion.classes' is '[1]'; expected an array of names");
+    check_bad_metadata("pinion.classes", "", "w: metadata 'pinion.classes' is ''; expected an array of names");
+    check_bad_metadata(
+        "pinion.class_count", "0",
+        "w: metadata 'pinion.class_count' is '0'; expected 1 to 1048576, and as many as there are names of "
+        "classes");
+    check_bad_metadata("pinion.mean", "[1, 2]",
+                       "w: metadata 'pinion.mean' is '[1, 2]'; expected three numbers in an array");
+    check_bad_metadata("pinion.std", "[1, 2, 0]",
+                       "w: metadata 'pinion.std' is '[1, 2, 0]'; expected three positive numbers in an array");
+    check_bad_metadata("pinion.mean", "[1, 2, 1e300]",
+                       "w: metadata 'pinion.mean' is '[1, 2, 1e300]'; expected three numbers in an array");
+}
+
+/* One conv "a" (2x1x1x1) and one linear "fc" (2x2) to be loaded from hand-made files. */
+static pinion_network *tiny(pinion_context *ctx)
+{
+    pinion_network *n = NULL;
+    pinion_layer at;
+    assert_done(ctx, pinion_network_create(ctx, "tiny", (pinion_shape){1, 1, 1}, &n));
+    assert_done(ctx, pinion_network_add_conv2d(n, "a", PINION_INPUT, &(pinion_conv2d){.k = 2, .r = 1, .s = 1}, &at));
+    assert_done(ctx, pinion_network_add_linear(n, "fc", at, &(pinion_linear){.k = 2, .bias = 1}, &at));
+    assert_done(ctx, pinion_network_init_weights(n, 1));
+    return n;
+}
+
+typedef struct item {
+    const char *name;
+    enum pinion__dtype dtype;
+    int64_t shape[4];
+    int rank;
+    double values[4];
+} item;
+
+static int fill_items(void *user, size_t tensor, uint64_t offset, void *buffer, size_t bytes)
+{
+    const item *items = user;
+    (void)offset;
+    for (size_t i = 0; i < bytes / pinion__dtype_bytes(items[tensor].dtype); i++) {
+        float single = (float)items[tensor].values[i];
+        int64_t whole = 0;
+        uint32_t bits;
+        uint16_t half;
+        memcpy(&bits, &single, sizeof bits);
+        switch (items[tensor].dtype) {
+        case PINION__F32:
+            memcpy((char *)buffer + 4 * i, &single, 4);
+            break;
+        case PINION__F64:
+            memcpy((char *)buffer + 8 * i, &items[tensor].values[i], 8);
+            break;
+        case PINION__BF16:
+            half = (uint16_t)(bits >> 16);
+            memcpy((char *)buffer + 2 * i, &half, 2);
+            break;
+        case PINION__F16: /* values are bits here */
+            half = (uint16_t)items[tensor].values[i];
+            memcpy((char *)buffer + 2 * i, &half, 2);
+            break;
+        default:
+            memcpy((char *)buffer + 8 * i, &whole, 8);
+            break;
+        }
+    }
+    return PINION_OK;
+}
+
+static const char *save_items(pinion_context *ctx, item *items, size_t count)
+{
+    pinion__st_tensor tensors[8] = {0};
+    const char *path = test_path("items.safetensors");
+    for (size_t i = 0; i < count; i++) {
+        tensors[i] = (pinion__st_tensor){.name = (char *)items[i].name, .dtype = items[i].dtype, .rank = items[i].rank};
+        memcpy(tensors[i].shape, items[i].shape, sizeof items[i].shape);
+    }
+    assert_done(ctx, pinion__st_save(ctx, path, tensors, count, NULL, 0, fill_items, items));
+    return path;
+}
+
+static item good_a = {"a.weight", PINION__F32, {2, 1, 1, 1}, 4, {1, 2}};
+static item good_fc = {"fc.weight", PINION__F32, {2, 2}, 2, {3, 4, 5, 6}};
+static item good_bias = {"fc.bias", PINION__F32, {2}, 1, {7, 8}};
+
+/* Loading is refused with the sentence (behind "PATH: ") and leaves the weights alone. */
+static void check_load_refused(pinion_network *n, item *items, size_t count, bool replace, const char *sentence)
+{
+    char expected[1024];
+    unsigned char *before = malloc(n->block_bytes);
+    memcpy(before, n->block, n->block_bytes);
+    const char *path = save_items(n->ctx, items, count);
+    snprintf(expected, sizeof expected, "%s: %s", path, sentence);
+    assert_refused(n->ctx, load(n, path, replace), PINION_EFORMAT, expected);
+    assert_memory_equal(before, n->block, n->block_bytes);
+    free(before);
+}
+
+static void test_load_refusals(void **state)
+{
+    (void)state;
+    pinion_context *ctx = test_context();
+    pinion_network *n = tiny(ctx);
+    check_load_refused(n, (item[]){good_a, good_fc}, 2, false, "tensor 'fc.bias' of network 'tiny' is missing");
+    item bad = {"fc.bias", PINION__F32, {1, 2}, 2, {7, 8}};
+    check_load_refused(n, (item[]){good_a, good_fc, bad}, 3, false,
+                       "tensor 'fc.bias' has the shape [1, 2]; network 'tiny' expects [2]");
+    bad = (item){"a.weight", PINION__F32, {1, 2, 1, 1}, 4, {1, 2}};
+    check_load_refused(n, (item[]){bad, good_fc, good_bias}, 3, true,
+                       "tensor 'a.weight' has the shape [1, 2, 1, 1]; network 'tiny' expects [2, 1, 1, 1]");
+    bad = (item){"fc.weight", PINION__F32, {2, 1}, 2, {1, 2}};
+    check_load_refused(n, (item[]){good_a, bad, good_bias}, 3, true,
+                       "tensor 'fc.weight' has the shape [2, 1]; network 'tiny' expects [2, 2]");
+    bad = (item){"fc.weight", PINION__F32, {1, 2}, 2, {1, 2}};
+    check_load_refused(n, (item[]){good_a, bad, good_bias}, 3, false,
+                       "tensor 'fc.weight' has the shape [1, 2]; network 'tiny' expects [2, 2]");
+    bad = (item){"fc.bias", PINION__I64, {2}, 1, {0}};
+    check_load_refused(n, (item[]){good_a, good_fc, bad}, 3, false,
+                       "tensor 'fc.bias' is of type I64; expected F32, F64, F16 or BF16");
+    bad = (item){"extra", PINION__F32, {1}, 1, {0}};
+    check_load_refused(n, (item[]){good_a, good_fc, good_bias, bad}, 4, false,
+                       "network 'tiny' has no weights of the name 'extra'");
+    bad = good_bias;
+    bad.values[1] = INFINITY;
+    check_load_refused(n, (item[]){good_a, good_fc, bad}, 3, false,
+                       "tensor 'fc.bias': value number 2 is inf, not a finite number");
+    bad.values[0] = -1e300;
+    bad.dtype = PINION__F64;
+    check_load_refused(n, (item[]){good_a, good_fc, bad}, 3, false,
+                       "tensor 'fc.bias': value number 1 is -inf, not a finite number");
+    bad = good_fc;
+    bad.values[2] = NAN;
+    char sentence[128];
+    snprintf(sentence, sizeof sentence, "tensor 'fc.weight': value number 3 is %g, not a finite number",
+             (double)(float)NAN);
+    check_load_refused(n, (item[]){good_a, bad, good_bias}, 3, false, sentence);
+    pinion_network_destroy(n);
+    test_context_end(ctx);
+}
+
+static void test_conversions(void **state)
+{
+    (void)state;
+    pinion_context *ctx = test_context();
+    pinion_network *n = tiny(ctx);
+    item a = {"a.weight", PINION__F64, {2, 1, 1, 1}, 4, {0.1, -3.4e38}};
+    item fc = {"fc.weight", PINION__F16, {2, 2}, 2, {0x3C00, 0xC100, 0x0001, 0x7BFF}};
+    item bias = {"fc.bias", PINION__BF16, {2}, 1, {1.5, -0.0078125}};
+    item count = {"bn.num_batches_tracked", PINION__I64, {1}, 1, {0}},
+         state_tensor = {"pinion.state.x", PINION__U8, {0}, 1, {0}};
+    assert_done(ctx, load(n, save_items(ctx, (item[]){a, fc, bias, count, state_tensor}, 5), false));
+    const float *values = pinion__param_data(n, 0);
+    assert_true(values[0] == 0.1f && values[1] == -3.4e38f);
+    values = pinion__param_data(n, 1);
+    assert_true(values[0] == 1 && values[1] == -2.5f && values[2] == 0x1p-24f && values[3] == 65504);
+    values = pinion__param_data(n, 2);
+    assert_true(values[0] == 1.5f && values[1] == -0.0078125f);
+    pinion_network_destroy(n);
+    test_context_end(ctx);
+}
+
+static void test_replace_classifier(void **state)
+{
+    (void)state;
+    pinion_context *ctx = test_context();
+    pinion_network *big = small(ctx, "small", 9), *n = small(ctx, "small", 4);
+    const char *path = test_path("w.safetensors");
+    assert_done(ctx, pinion_network_init_weights(big, 99));
+    assert_done(ctx, pinion_weights_save(big, path, NULL));
+    float before[4 * 5], bias[4];
+    size_t last = (size_t)(find_param(n, "fc.weight") - n->params);
+    memcpy(before, pinion__param_data(n, (int)last), sizeof before);
+    memcpy(bias, pinion__param_data(n, (int)last + 1), sizeof bias);
+    assert_int_equal(load(n, path, false), PINION_EFORMAT);
+    assert_done(ctx, load(n, path, true));
+    for (size_t i = 0; i < n->param_count; i++)
+        if (i != last && i != last + 1)
+            assert_memory_equal(pinion__param_data(n, (int)i), pinion__param_data(big, (int)i), n->params[i].bytes);
+    assert_memory_equal(before, pinion__param_data(n, (int)last), sizeof before);
+    assert_memory_equal(bias, pinion__param_data(n, (int)last + 1), sizeof bias);
+    /* The same number of outputs: nothing is to be replaced. */
+    pinion_network *same = small(ctx, "small", 9);
+    assert_done(ctx, load(same, path, true));
+    assert_memory_equal(same->block, big->block, big->block_bytes);
+    pinion_network_destroy(same);
+    pinion_network_destroy(big);
+    pinion_network_destroy(n);
+    test_context_end(ctx);
+}
+
+typedef struct trouble {
+    int at, count;
+} trouble;
+
+static int fail_operation(void *user, const char *operation, const char *path)
+{
+    trouble *t = user;
+    (void)operation, (void)path;
+    return t->count++ == t->at ? ENOSPC : 0;
+}
+
+/* A full disk at every write, sync and rename in turn: the old file stays, whole. */
+static void test_full_disk(void **state)
+{
+    (void)state;
+    pinion_context *ctx = test_context();
+    pinion_network *n = small(ctx, "small", 4);
+    const char *path = test_path("kept.safetensors");
+    assert_done(ctx, pinion_weights_save(n, path, NULL));
+    size_t bytes, bytes_after;
+    char *before = test_read(path, &bytes);
+    assert_done(ctx, pinion_network_init_weights(n, 77));
+    trouble t = {0};
+    ctx->io_hook = fail_operation;
+    ctx->io_hook_user = &t;
+    int status = PINION_EIO;
+    for (; status == PINION_EIO; t.at++) {
+        t.count = 0;
+        status = pinion_weights_save(n, path, NULL);
+        char *after = test_read(path, &bytes_after);
+        assert_int_equal(bytes, bytes_after);
+        /* The folder's own sync comes after the rename: then the new file is there, whole. */
+        if (status == PINION_EIO && memcmp(before, after, bytes) != 0)
+            assert_true(t.at + 1 >= 4);
+        free(after);
+    }
+    assert_int_equal(status, PINION_OK);
+    assert_true(t.at >= 4);
+    ctx->io_hook = NULL;
+    assert_done(ctx, load(n, path, false));
+    free(before);
+    pinion_network_destroy(n);
+    test_context_end(ctx);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_layouts),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_metadata),
+        cmocka_unit_test(test_bad_metadata),
+        cmocka_unit_test(test_load_refusals),
+        cmocka_unit_test(test_conversions),
+        cmocka_unit_test(test_replace_classifier),
+        cmocka_unit_test(test_full_disk),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Load a file of weights that Pinion wrote into PyTorch and compare the logits.
+
+Names and shapes must agree exactly; only `num_batches_tracked`, which Pinion does
+not keep, may be missing.  Inputs are NHWC float32, logits rows of float32, both
+raw and little-endian.  Exit code 0: they agree; 1: they do not; 77: PyTorch or
+safetensors is not installed, the test is skipped.
+
+    python tests/torch_interop.py --weights W.safetensors --model resnet18 --input X.f32 --logits Y.f32
+"""
+
+import argparse
+import math
+import sys
+from pathlib import Path
+
+try:
+    import numpy as np
+    import torch
+    from safetensors import safe_open
+except ImportError as error:
+    print(f"SKIP: {error}")
+    sys.exit(77)
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench"))
+import torch_models  # noqa: E402  (lies in bench/)
+
+LAST_LAYER = {"resnet18": "fc", "resnet18-cifar": "fc", "alexnet-cifar": "classifier", "mobilenetv2-cifar": "classifier.1"}
+
+
+def fail(message):
+    print(f"FAIL: {message}")
+    sys.exit(1)
+
+
+def read_weights(file):
+    with safe_open(file, framework="pt") as stored:
+        return {name: stored.get_tensor(name) for name in stored.keys()}
+
+
+def load(model, weights):
+    """A network with these weights, in evaluation mode; ends the program where names or shapes differ."""
+    bias = weights.get(LAST_LAYER[model] + ".bias")
+    if bias is None:
+        fail(f"{LAST_LAYER[model]}.bias is missing")
+    network = torch_models.create(model, classes=len(bias))
+    expected = network.state_dict()
+    missing = [n for n in expected if n not in weights and not n.endswith("num_batches_tracked")]
+    unknown = [n for n in weights if n not in expected]
+    shapes = [
+        f"{n}: file {list(t.shape)}, PyTorch {list(expected[n].shape)}"
+        for n, t in weights.items()
+        if n in expected and t.shape != expected[n].shape
+    ]
+    kinds = [f"{n}: {t.dtype}" for n, t in weights.items() if t.is_floating_point() and t.dtype != torch.float32]
+    for text, names in (("missing", missing), ("unknown", unknown), ("shapes differ", shapes), ("not float32", kinds)):
+        if names:
+            fail(f"{text}: {', '.join(names[:10])} ({len(names)} in all)")
+    network.load_state_dict(weights, strict=False)
+    return network.eval()
+
+
+def read_images(file, height, width):
+    values = np.fromfile(file, "<f4")
+    batch, rest = divmod(len(values), height * width * 3)
+    if batch == 0 or rest:
+        fail(f"{file}: {len(values)} values are not whole images of {height}x{width}x3")
+    return torch.from_numpy(values.reshape(batch, height, width, 3)).permute(0, 3, 1, 2).contiguous()
+
+
+def parse_options():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--weights", required=True)
+    parser.add_argument("--model", required=True, choices=list(LAST_LAYER))
+    parser.add_argument("--input", required=True)
+    parser.add_argument("--logits", required=True)
+    parser.add_argument("--size", default="", help="HxW of the images; a square that fits the logits if absent")
+    parser.add_argument("--tolerance", type=float, default=1e-5, help="norm of the difference over the norm")
+    return parser.parse_args()
+
+
+@torch.no_grad()
+def main():
+    options = parse_options()
+    network = load(options.model, read_weights(options.weights))
+    classes = len(network.get_submodule(LAST_LAYER[options.model]).bias)
+    theirs = np.fromfile(options.logits, "<f4").astype(np.float64)
+    if options.size:
+        height, width = (int(n) for n in options.size.split("x"))
+    else:
+        images = max(1, len(theirs) // classes)
+        height = width = math.isqrt(Path(options.input).stat().st_size // (4 * 3 * images))
+    x = read_images(options.input, height, width)
+    if len(theirs) != len(x) * classes:
+        fail(f"{options.logits}: {len(theirs)} logits, expected {len(x)} rows of {classes}")
+    ours = network.double()(x.double()).numpy().reshape(-1)
+    error = np.linalg.norm(theirs - ours) / np.linalg.norm(ours)
+    if not error <= options.tolerance:
+        fail(f"logits differ by {error:.3g} of their norm; at most {options.tolerance:g} is allowed")
+    print(f"OK: {len(network.state_dict())} tensors by name, logits within {error:.3g}")
+
+
+if __name__ == "__main__":
+    main()
