@@ -1,0 +1,53 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# setup.sh [PACKAGE...]: installs what the build needs, and the packages named, where they are missing. apt does it by
+# itself (as root, or through sudo); for other package managers the names are printed.
+set -eu
+
+needed="gcc g++ cmake ninja-build pkg-config libhwloc-dev libpthreadpool-dev libjansson-dev libpng-dev libjpeg-dev
+libcmocka-dev $*"
+
+if command -v apt-get >/dev/null 2>&1; then
+    missing=
+    for package in $needed; do
+        state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+        # libjpeg-dev and pkg-config may be provided by packages of other names.
+        [ "$state" = installed ] || missing="$missing $package"
+    done
+    [ -n "$missing" ] || exit 0
+    echo "installing:$missing"
+    become=
+    if [ "$(id -u)" -ne 0 ]; then
+        if ! command -v sudo >/dev/null 2>&1; then
+            echo "setup.sh: not root, and there is no sudo: install these yourself:$missing" >&2
+            exit 1
+        fi
+        become=sudo
+    fi
+    log=$(mktemp)
+    trap 'rm -f "$log"' EXIT
+    if ! { $become apt-get update && $become env DEBIAN_FRONTEND=noninteractive apt-get install -y \
+        --no-install-recommends $missing; } >"$log" 2>&1; then
+        tail -n 20 "$log" >&2
+        echo "setup.sh: the package manager failed on:$missing" >&2
+        exit 1
+    fi
+    exit 0
+fi
+
+# Elsewhere: is everything there already? Then nothing is to be done.
+if command -v cmake >/dev/null && command -v ninja >/dev/null && command -v pkg-config >/dev/null &&
+    pkg-config --exists hwloc jansson libpng libjpeg cmocka &&
+    echo '#include <pthreadpool.h>' | ${CC:-cc} -fsyntax-only -x c - 2>/dev/null; then
+    exit 0
+fi
+if command -v dnf >/dev/null 2>&1; then
+    echo "setup.sh: please install: dnf install gcc gcc-c++ cmake ninja-build pkgconf hwloc-devel pthreadpool-devel jansson-devel libpng-devel libjpeg-turbo-devel libcmocka-devel" >&2
+elif command -v pacman >/dev/null 2>&1; then
+    echo "setup.sh: please install: pacman -S gcc cmake ninja pkgconf hwloc pthreadpool jansson libpng libjpeg-turbo cmocka" >&2
+elif command -v brew >/dev/null 2>&1; then
+    echo "setup.sh: please install: brew install cmake ninja pkg-config hwloc pthreadpool jansson libpng jpeg-turbo cmocka" >&2
+else
+    echo "setup.sh: no package manager is known here; needed are: a C compiler, cmake, ninja, pkg-config, hwloc, pthreadpool, jansson, libpng, libjpeg-turbo, cmocka" >&2
+fi
+exit 1
