@@ -112,7 +112,8 @@ def compare(options, model):
     """Print the comparison of one model; returns whether it holds."""
     epochs, lr = RECIPES[model]
     results = {side: results_of(options, side, model) for side in ("torch", "pinion")}
-    print(f"{model}: top-1, batch {BATCH}, {epochs} epochs, onecycle to {lr}, seeds {', '.join(map(str, options.seeds))}")
+    seeds = ", ".join(map(str, options.seeds))
+    print(f"{model}: top-1, batch {BATCH}, {epochs} epochs, onecycle to {lr}, seeds {seeds}")
     for side, found in results.items():
         if len(found) < len(options.seeds):
             print(f"  {side}: {len(found)} of {len(options.seeds)} runs are there")
@@ -123,7 +124,8 @@ def compare(options, model):
     complete = all(len(found) == len(options.seeds) for found in results.values())
     holds = complete and abs(difference) <= BAR
     verdict = "within" if abs(difference) <= BAR else "beyond"
-    print(f"  Pinion - PyTorch {difference:+.2f} points: {verdict} the bar of {BAR} points" + ("" if complete else " so far"))
+    so_far = "" if complete else " so far"
+    print(f"  Pinion - PyTorch {difference:+.2f} points: {verdict} the bar of {BAR} points{so_far}")
     return holds
 
 

@@ -110,7 +110,7 @@ def parse_options():
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--pass", dest="passes", default="train", choices=["train", "infer"])
     parser.add_argument("--classes", type=int, default=0, help="default: 10, resnet18 1000")
-    parser.add_argument("--size", type=int, default=0, help="height and width of PyTorch's images; default: 32, resnet18 224")
+    parser.add_argument("--size", type=int, default=0, help="height and width of the images; default: 32, resnet18 224")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--reps", type=int, default=7, help="timed steps of a side in a round")
@@ -136,14 +136,16 @@ def main():
     each = sorted(p / t for p, t in zip(times["pinion"], times[better]))
     ratio = medians["pinion"] / medians[better]
 
-    print(f"{options.model}, batch {options.batch}, {options.passes}: median step of {options.rounds} alternating rounds")
+    what = f"{options.model}, batch {options.batch}, {options.passes}"
+    print(f"{what}: median step of {options.rounds} alternating rounds")
     for name, values in times.items():
         label = "Pinion" if name == "pinion" else f"PyTorch {name}"
         gflops = f"  {report['gflops']:.1f} GFLOP/s" if name == "pinion" and report.get("gflops") else ""
         print(f"  {label:22} {medians[name]:8.2f} ms  (rounds {min(values):.2f} .. {max(values):.2f}){gflops}")
     print(f"Pinion / PyTorch ({better}) = {ratio:.3f}  (rounds {each[0]:.3f} .. {each[-1]:.3f})")
     if options.json:
-        print(json.dumps({"ratio": ratio, "better": better, "median_ms": medians, "rounds_ms": times, "pinion": report}))
+        result = {"ratio": ratio, "better": better, "median_ms": medians, "rounds_ms": times, "pinion": report}
+        print(json.dumps(result))
     sys.exit(1 if options.max_ratio and ratio > options.max_ratio else 0)
 
 

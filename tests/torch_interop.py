@@ -25,7 +25,12 @@ except ImportError as error:
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench"))
 import torch_models  # noqa: E402  (lies in bench/)
 
-LAST_LAYER = {"resnet18": "fc", "resnet18-cifar": "fc", "alexnet-cifar": "classifier", "mobilenetv2-cifar": "classifier.1"}
+LAST_LAYER = {
+    "resnet18": "fc",
+    "resnet18-cifar": "fc",
+    "alexnet-cifar": "classifier",
+    "mobilenetv2-cifar": "classifier.1",
+}
 
 
 def fail(message):

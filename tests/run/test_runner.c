@@ -352,7 +352,9 @@ static void check_diagnosis(pinion_context *ctx, int processors)
     machine m = make_chain_machine(ctx, &options, processors);
     step(&m, 0);
     poison(&m, "conv2.weight", NAN);
+    poison(&m, "conv1.weight", 1e25f); /* bn1's running variance overflows in the failed step */
     expect_not_finite(&m, 16, "step 17: the loss is not finite; the first non-finite value is in the weights of layer 'conv2'");
+    poison(&m, "conv1.weight", 0.0f);
     poison(&m, "conv2.weight", 3e38f);
     poison(&m, "bn1.bias", 3e38f);
     expect_not_finite(&m, 1, "step 2: the loss is not finite; the first non-finite value is in the output of layer 'conv2'");
@@ -455,6 +457,12 @@ static void test_part_of_a_batch(void **state)
         assert_memory_equal(part, whole, sizeof(float) * (size_t)(count * CLASSES));
         for (int i = count * CLASSES; i < BATCH * CLASSES; i++)
             assert_true(part[i] == -77.0f);
+        memcpy(part, pinion__runner_logits(m.runner), sizeof part);
+        float images[BATCH * SAMPLE] = {0};
+        memcpy(images, m.images, sizeof(float) * (size_t)(count * SAMPLE));
+        float zeros[BATCH * CLASSES];
+        assert_int_equal(pinion_runner_infer(m.runner, images, BATCH, zeros), PINION_OK);
+        assert_memory_equal(part, zeros, sizeof part);
     }
     assert_int_equal(pinion_runner_infer(m.runner, m.images, 0, part), PINION_EINVAL);
     assert_int_equal(pinion_runner_infer(m.runner, m.images, BATCH + 1, part), PINION_EINVAL);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Global-norm clipping: the sum of squares of one gradient, in double, and the factor made of all of them. The squares
- * of floats are exact in double; eight running sums a block, the blocks' sums added in order.
+ * of floats are exact in double; a row has 32 running sums, rows and items are added up in their order.
  */
 #include "kernel/cpu/elementwise.h"
 
 #include <math.h>
 
-enum { SUMS = 8 };
+enum { SUMS = 32 };
 
 typedef struct squares {
     pinion__elementwise loop;
@@ -23,7 +23,10 @@ static double row_squares(const float *x, size_t count)
             sum[j] += (double)x[i + j] * (double)x[i + j];
     for (size_t j = 0; i + j < count; j++)
         sum[j] += (double)x[i + j] * (double)x[i + j];
-    return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+    for (size_t half = SUMS / 2; half > 0; half /= 2)
+        for (size_t j = 0; j < half; j++)
+            sum[j] += sum[j + half];
+    return sum[0];
 }
 
 static void squares_item(void *user, size_t item, int lane)

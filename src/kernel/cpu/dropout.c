@@ -2,14 +2,14 @@
  *
  * Dropout, forward and backward: the same loop on other operands, as the mask is drawn again in backward. Element e of
  * the batch is kept where draw e (lane e%4 of call e/4, counted from step*2^40) is not below the rate. The generator
- * runs on 16 calls at a time, side by side, so that the compiler has vectors to make of it; the draws are those of
+ * runs on 64 calls at a time, side by side, so that the compiler has vectors to make of it; the draws are those of
  * pinion__random4.
  */
 #include "base/random.h"
 #include "kernel/cpu/elementwise.h"
 
 enum { X, Y, VIEWS };
-enum { CALLS = 16, DRAWS = 4 * CALLS, ROUNDS = 10 };
+enum { CALLS = 64, DRAWS = 4 * CALLS, ROUNDS = 10 };
 
 typedef struct masking {
     const pinion__args *args;
@@ -19,9 +19,8 @@ typedef struct masking {
     float scale;
 } masking;
 
-/* for (call = 0; call < 16; call++) pinion__random4(seed, PINION__RANDOM_DROPOUT, stream, first + call, out + 4*call)
- */
-static void random64(uint64_t seed, uint32_t stream, uint64_t first, uint32_t out[DRAWS])
+/* Calls first … first+CALLS-1 of pinion__random4, one after the other in out. */
+static void random_calls(uint64_t seed, uint32_t stream, uint64_t first, uint32_t out[DRAWS])
 {
     uint32_t key0 = (uint32_t)seed, key1 = (uint32_t)(seed >> 32);
     uint32_t c0[CALLS], c1[CALLS], c2[CALLS], c3[CALLS];
@@ -56,7 +55,7 @@ static void draw(const masking *work, uint64_t first_call, size_t calls, uint32_
     uint64_t seed = work->args->step->seed;
     uint32_t stream = (uint32_t)work->args->layer;
     if (calls > CALLS / 4)
-        random64(seed, stream, first_call, out);
+        random_calls(seed, stream, first_call, out);
     else
         for (size_t call = 0; call < calls; call++)
             pinion__random4(seed, PINION__RANDOM_DROPOUT, stream, first_call + call, out + 4 * call);
