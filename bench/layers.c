@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Speed of every CPU kernel of the convolution layers of the zoo, pass by pass: milliseconds, GFLOP/s of the direct algorithm, and the
- * share of the peak of fused multiply-adds, which is measured beside each line because machines are noisy.
+ * Speed of every CPU kernel of the convolution layers of the zoo, pass by pass: milliseconds, GFLOP/s of the direct
+ * algorithm, and the share of the peak of fused multiply-adds, which is measured beside each line because machines are
+ * noisy.
  *
  *     layers [BATCH [THREADS [REPETITIONS [MATCH]]]]      MATCH: part of the layer's or the kernel's name
  */
@@ -26,17 +27,28 @@ typedef struct layer_row {
 } layer_row;
 
 static const layer_row layers[] = {
-    {"resnet18 stem", false, 32, 3, 64, 3, 1, 1},         {"resnet18 64@32", false, 32, 64, 64, 3, 1, 1},
-    {"resnet18 64-128/2", false, 32, 64, 128, 3, 2, 1},   {"resnet18 64-128 1x1/2", false, 32, 64, 128, 1, 2, 0},
-    {"resnet18 128@16", false, 16, 128, 128, 3, 1, 1},    {"resnet18 128-256/2", false, 16, 128, 256, 3, 2, 1},
-    {"resnet18 128-256 1x1/2", false, 16, 128, 256, 1, 2, 0}, {"resnet18 256@8", false, 8, 256, 256, 3, 1, 1},
-    {"resnet18 256-512/2", false, 8, 256, 512, 3, 2, 1},  {"resnet18 256-512 1x1/2", false, 8, 256, 512, 1, 2, 0},
-    {"resnet18 512@4", false, 4, 512, 512, 3, 1, 1},      {"alexnet 64-192@16", false, 16, 64, 192, 3, 1, 1},
-    {"alexnet 192-384@8", false, 8, 192, 384, 3, 1, 1},   {"alexnet 384-256@8", false, 8, 384, 256, 3, 1, 1},
-    {"alexnet 256@8", false, 8, 256, 256, 3, 1, 1},       {"mobilenetv2 16-96@32", false, 32, 16, 96, 1, 1, 0},
-    {"mobilenetv2 96dw@32", true, 32, 96, 96, 3, 1, 1},   {"mobilenetv2 144dw@32/2", true, 32, 144, 144, 3, 2, 1},
-    {"mobilenetv2 144-24@32", false, 32, 144, 24, 1, 1, 0}, {"mobilenetv2 384dw@8", true, 8, 384, 384, 3, 1, 1},
-    {"mobilenetv2 96-576@8", false, 8, 96, 576, 1, 1, 0}, {"mobilenetv2 960-320@4", false, 4, 960, 320, 1, 1, 0},
+    {"resnet18 stem", false, 32, 3, 64, 3, 1, 1},
+    {"resnet18 64@32", false, 32, 64, 64, 3, 1, 1},
+    {"resnet18 64-128/2", false, 32, 64, 128, 3, 2, 1},
+    {"resnet18 64-128 1x1/2", false, 32, 64, 128, 1, 2, 0},
+    {"resnet18 128@16", false, 16, 128, 128, 3, 1, 1},
+    {"resnet18 128-256/2", false, 16, 128, 256, 3, 2, 1},
+    {"resnet18 128-256 1x1/2", false, 16, 128, 256, 1, 2, 0},
+    {"resnet18 256@8", false, 8, 256, 256, 3, 1, 1},
+    {"resnet18 256-512/2", false, 8, 256, 512, 3, 2, 1},
+    {"resnet18 256-512 1x1/2", false, 8, 256, 512, 1, 2, 0},
+    {"resnet18 512@4", false, 4, 512, 512, 3, 1, 1},
+    {"alexnet 64-192@16", false, 16, 64, 192, 3, 1, 1},
+    {"alexnet 192-384@8", false, 8, 192, 384, 3, 1, 1},
+    {"alexnet 384-256@8", false, 8, 384, 256, 3, 1, 1},
+    {"alexnet 256@8", false, 8, 256, 256, 3, 1, 1},
+    {"mobilenetv2 16-96@32", false, 32, 16, 96, 1, 1, 0},
+    {"mobilenetv2 96dw@32", true, 32, 96, 96, 3, 1, 1},
+    {"mobilenetv2 144dw@32/2", true, 32, 144, 144, 3, 2, 1},
+    {"mobilenetv2 144-24@32", false, 32, 144, 24, 1, 1, 0},
+    {"mobilenetv2 384dw@8", true, 8, 384, 384, 3, 1, 1},
+    {"mobilenetv2 96-576@8", false, 8, 96, 576, 1, 1, 0},
+    {"mobilenetv2 960-320@4", false, 4, 960, 320, 1, 1, 0},
 };
 
 enum { PEAK_STEPS = 40000, PEAK_CHAINS = 12 };
@@ -116,7 +128,8 @@ static pinion__view random_view(int n, int h, int w, int c)
     return view;
 }
 
-static void measure(const pinion__kernel *kernel, const layer_row *layer, pinion__args *args, double gflop, int repetitions)
+static void measure(const pinion__kernel *kernel, const layer_row *layer, pinion__args *args, double gflop,
+                    int repetitions)
 {
     const size_t bytes = kernel->body->scratch_bytes ? kernel->body->scratch_bytes(args) : 0;
     args->scratch = aligned_alloc(64, (bytes + 127) & ~(size_t)63);
@@ -159,15 +172,16 @@ static void measure_layer(const pinion_context *ctx, const layer_row *layer, int
                                             : random_view(layer->k, layer->r, layer->r, layer->c);
     const pinion__view none = {0};
     pinion__args passes[] = {{.operand = {x, w, none, y}}, {.operand = {y, w, x}}, {.operand = {x, y, w, none}}};
-    const double gflop = 2e-9 * (double)pinion__view_elements(&y) * layer->r * layer->r * (layer->depthwise ? 1 : layer->c);
+    const double gflop =
+        2e-9 * (double)pinion__view_elements(&y) * layer->r * layer->r * (layer->depthwise ? 1 : layer->c);
     for (int pass = 0; pass <= PINION__BACKWARD_WEIGHTS; pass++) {
         pinion__args *args = &passes[pass];
         args->attributes = &attributes;
         args->workers = workers;
         int cursor = 0;
         for (;;) {
-            const pinion__kernel *kernel = pinion__kernel_next(op, (enum pinion__pass)pass, PINION__PROCESSOR_CPU,
-                                                               ctx->isa, args, &cursor);
+            const pinion__kernel *kernel =
+                pinion__kernel_next(op, (enum pinion__pass)pass, PINION__PROCESSOR_CPU, ctx->isa, args, &cursor);
             if (!kernel)
                 break;
             if (strstr(layer->name, match) || strstr(kernel->name, match))

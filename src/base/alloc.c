@@ -48,7 +48,7 @@ fail:
 
 int pinion__alloc_zeroed(pinion_context *ctx, size_t count, size_t size, const char *what, void *out)
 {
-    void *block;
+    void *block = NULL;
     int status = pinion__alloc(ctx, count, size, what, &block);
     if (status < 0)
         return status;
@@ -75,7 +75,7 @@ int pinion__grow(pinion_context *ctx, void *array, size_t *capacity, size_t want
     while (larger < want && larger <= SIZE_MAX / 2)
         larger *= 2;
 
-    void *fresh, *old;
+    void *fresh = NULL, *old;
     int status = pinion__alloc(ctx, larger, size, what, &fresh);
     if (status < 0)
         return status;
@@ -91,7 +91,7 @@ int pinion__grow(pinion_context *ctx, void *array, size_t *capacity, size_t want
 int pinion__copy_string(pinion_context *ctx, const char *text, char **out)
 {
     size_t bytes = strlen(text) + 1;
-    char *copy;
+    char *copy = NULL;
     int status = pinion__alloc(ctx, bytes, 1, "a string", &copy);
     if (status < 0)
         return status;

@@ -8,18 +8,22 @@
 
 #include <pthreadpool.h>
 
-struct pinion__workers {
-    pinion_context *ctx;
-    pthreadpool_t pool; /* NULL: one thread, the caller's */
-    int threads;
-};
-
 typedef struct loop {
     void (*body)(void *user, size_t item, int lane);
     void *user;
     size_t count;
     atomic_size_t next;
+    /* Orders what the caller wrote before the loop, the lanes, and what the caller reads after it. The pool does so
+     * too, but a pool that was built without ThreadSanitizer does not tell it. */
+    atomic_size_t order;
 } loop;
+
+struct pinion__workers {
+    pinion_context *ctx;
+    pthreadpool_t pool; /* NULL: one thread, the caller's */
+    int threads;
+    loop work; /* the loop that runs */
+};
 
 int pinion__workers_create(pinion_context *ctx, int threads, pinion__workers **out)
 {
@@ -57,23 +61,31 @@ int pinion__workers_threads(const pinion__workers *workers)
 static void run_lane(void *context, size_t lane)
 {
     loop *work = context;
+    atomic_load_explicit(&work->order, memory_order_acquire);
     for (;;) {
         size_t item = atomic_fetch_add_explicit(&work->next, 1, memory_order_relaxed);
         if (item >= work->count)
-            return;
+            break;
         work->body(work->user, item, (int)lane);
     }
+    atomic_fetch_add_explicit(&work->order, 1, memory_order_release);
 }
 
 void pinion__parallel(pinion__workers *workers, size_t count, void (*body)(void *user, size_t item, int lane),
                       void *user)
 {
-    loop work = {.body = body, .user = user, .count = count};
-    atomic_init(&work.next, 0);
+    loop alone = {0};
+    loop *work = workers ? &workers->work : &alone;
+    work->body = body;
+    work->user = user;
+    work->count = count;
+    atomic_store_explicit(&work->next, 0, memory_order_relaxed);
+    atomic_fetch_add_explicit(&work->order, 1, memory_order_release);
     pthreadpool_t pool = workers && count > 1 ? workers->pool : NULL;
     size_t lanes = pool ? (size_t)workers->threads : 1;
     if (lanes > count)
         lanes = count;
-    pthreadpool_parallelize_1d(pool, run_lane, &work, lanes,
+    pthreadpool_parallelize_1d(pool, run_lane, work, lanes,
                                PTHREADPOOL_FLAG_DISABLE_DENORMALS | PTHREADPOOL_FLAG_YIELD_WORKERS);
+    atomic_load_explicit(&work->order, memory_order_acquire);
 }

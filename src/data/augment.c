@@ -32,23 +32,23 @@ pinion__transform pinion__transform_draw(pinion_shape image, unsigned augment, u
     return result;
 }
 
+/* pixel NULL: black */
 static void put_pixel(const pinion__normaliser *normaliser, int channels, const unsigned char *pixel, float *out)
 {
     for (int c = 0; c < channels; c++)
-        out[c] = normaliser->value[c][pixel[c]];
+        out[c] = normaliser->value[c][pixel ? pixel[c] : 0];
 }
 
 void pinion__transform_apply(const pinion__transform *self, const pinion__normaliser *normaliser, pinion_shape image,
                              const unsigned char *pixels, float *out)
 {
-    static const unsigned char black[3] = {0, 0, 0};
     for (int y = 0; y < image.h; y++) {
         int row = y + self->top;
         for (int x = 0; x < image.w; x++) {
             int column = (self->flip ? image.w - 1 - x : x) + self->left;
             bool inside = row >= 0 && row < image.h && column >= 0 && column < image.w;
             const unsigned char *pixel =
-                inside ? pixels + ((size_t)row * (size_t)image.w + (size_t)column) * (size_t)image.c : black;
+                inside ? pixels + ((size_t)row * (size_t)image.w + (size_t)column) * (size_t)image.c : NULL;
             put_pixel(normaliser, image.c, pixel, out);
             out += image.c;
         }

@@ -14,7 +14,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { SIDE = 32, CLASSES = 10, TRAIN_COUNT = 4000, TEST_COUNT = 1000, SHAPES = 5, NOISE = 15, JITTER = 40, TINT = 16 };
+enum { SIDE = 32, CLASSES = 10, TRAIN_COUNT = 4000, TEST_COUNT = 1000, SHAPES = 5, NOISE = 10, JITTER = 40, TINT = 16 };
 
 static const uint64_t default_seed = 1;
 
@@ -25,16 +25,9 @@ static const char *const names[CLASSES] = {
 
 /* The tint of a class: directions on the colour circle, 36 degrees apart; classes of like shape are far apart. */
 static const float tints[CLASSES][3] = {
-    {1.00f, -0.50f, -0.50f},
-    {-0.31f, 0.98f, -0.67f},
-    {-0.81f, -0.10f, 0.91f},
-    {0.81f, -0.91f, 0.10f},
-    {0.31f, 0.67f, -0.98f},
-    {-1.00f, 0.50f, 0.50f},
-    {0.31f, -0.98f, 0.67f},
-    {0.81f, 0.10f, -0.91f},
-    {-0.81f, 0.91f, -0.10f},
-    {-0.31f, -0.67f, 0.98f},
+    {1.00f, -0.50f, -0.50f}, {-0.31f, 0.98f, -0.67f}, {-0.81f, -0.10f, 0.91f}, {0.81f, -0.91f, 0.10f},
+    {0.31f, 0.67f, -0.98f},  {-1.00f, 0.50f, 0.50f},  {0.31f, -0.98f, 0.67f},  {0.81f, 0.10f, -0.91f},
+    {-0.81f, 0.91f, -0.10f}, {-0.31f, -0.67f, 0.98f},
 };
 
 /* Draws of one sample, one after the other. */
@@ -83,9 +76,9 @@ static void draw_colours(drawer *self, int class, float colours[3][3])
 
 static void draw_drawing(drawer *self, int class, drawing *out)
 {
-    out->x = draw(self, 13.0f, 18.0f);
-    out->y = draw(self, 13.0f, 18.0f);
-    out->radius = draw(self, 10.0f, 14.0f);
+    out->x = draw(self, 13.5f, 17.5f);
+    out->y = draw(self, 13.5f, 17.5f);
+    out->radius = draw(self, 10.5f, 14.0f);
     draw_direction(self, out->direction);
     out->pitch = draw(self, 4.0f, 5.5f);
     out->phase[0] = draw(self, 0.0f, 1.0f);

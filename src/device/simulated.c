@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A processor that exists for tests: CPU kernels without workers, each task after a delay that is a function of the seed
- * and of how many tasks it has run, so that tasks of several processors interleave in ever other ways.
+ * A processor that exists for tests: CPU kernels without workers, each task after a delay that is a function of the
+ * seed and of how many tasks it has run, so that tasks of several processors interleave in ever other ways.
  */
 #include "base/random.h"
 #include "device/processor.h"

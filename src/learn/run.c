@@ -219,6 +219,9 @@ static int loop(session *run)
     int status = PINION_OK;
     const pinion_train_callbacks *callbacks = run->callbacks;
     int64_t save_every = trainer->options.save_every;
+    /* A finished training that was ended between the state and the export. */
+    if (trainer->progress.step == trainer->steps && !epoch_is_due(trainer))
+        PINION_TRY(pinion__checkpoint_save(trainer));
     for (;;) {
         if (epoch_is_due(trainer))
             PINION_TRY(end_epoch(run));

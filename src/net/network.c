@@ -5,6 +5,7 @@
  */
 #include "net/network.h"
 #include "op/common.h"
+#include <stdio.h>
 #include <string.h>
 
 bool pinion__name_valid(const char *name, bool space)
@@ -103,13 +104,14 @@ static int name_params(pinion_network *network, const pinion__layer *layer, cons
     for (int i = 0; i < count; i++) {
         pinion__param *param = &network->params[network->param_count + *named];
         *param = (pinion__param){.layer = (int)network->layer_count, .index = i, .state = state, .spec = specs[i]};
-        param->bytes =
-            (size_t)specs[i].n * (size_t)specs[i].h * (size_t)specs[i].w * (size_t)specs[i].c * sizeof(float);
+        uint64_t elements = (uint64_t)specs[i].n * (uint64_t)specs[i].h * (uint64_t)specs[i].w * (uint64_t)specs[i].c;
+        PINION_FAIL_IF(elements > SIZE_MAX / 2 / sizeof(float), PINION_ENOMEM,
+                       "out of memory: layer '%s' (%s): its weights exceed the address space", layer->name,
+                       layer->op->name);
+        param->bytes = (size_t)elements * sizeof(float);
         size_t bytes = strlen(layer->name) + 1 + strlen(specs[i].suffix) + 1;
         PINION_TRY(pinion__alloc(ctx, bytes, 1, "a weight's name", &param->name));
-        strcpy(param->name, layer->name);
-        strcat(param->name, ".");
-        strcat(param->name, specs[i].suffix);
+        snprintf(param->name, bytes, "%s.%s", layer->name, specs[i].suffix);
         (*named)++;
     }
 fail:

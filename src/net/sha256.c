@@ -21,6 +21,18 @@ static uint32_t rotate(uint32_t x, int bits)
     return x >> bits | x << (32 - bits);
 }
 
+/* One round. Instead of moving all variables by one, only the two that change are written; the caller turns the names.
+ */
+static inline void step(const uint32_t *a, const uint32_t *b, const uint32_t *c, uint32_t *d, const uint32_t *e,
+                        const uint32_t *f, const uint32_t *g, uint32_t *h, uint32_t addend)
+{
+    uint32_t s1 = rotate(*e, 6) ^ rotate(*e, 11) ^ rotate(*e, 25);
+    uint32_t t1 = *h + s1 + ((*e & *f) ^ (~*e & *g)) + addend;
+    uint32_t s0 = rotate(*a, 2) ^ rotate(*a, 13) ^ rotate(*a, 22);
+    *d += t1;
+    *h = t1 + s0 + ((*a & *b) ^ (*a & *c) ^ (*b & *c));
+}
+
 static void process(uint32_t state[8], const unsigned char *block)
 {
     uint32_t w[64];
@@ -34,15 +46,10 @@ static void process(uint32_t state[8], const unsigned char *block)
     }
     uint32_t v[8];
     memcpy(v, state, sizeof v);
-    for (int i = 0; i < 64; i++) {
-        uint32_t s1 = rotate(v[4], 6) ^ rotate(v[4], 11) ^ rotate(v[4], 25);
-        uint32_t t1 = v[7] + s1 + ((v[4] & v[5]) ^ (~v[4] & v[6])) + constants[i] + w[i];
-        uint32_t s0 = rotate(v[0], 2) ^ rotate(v[0], 13) ^ rotate(v[0], 22);
-        uint32_t t2 = s0 + ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
-        memmove(v + 1, v, 7 * sizeof v[0]);
-        v[4] += t1;
-        v[0] = t1 + t2;
-    }
+    for (int i = 0; i < 64; i += 8) /* after eight rounds every variable is in its place again */
+        for (int j = 0; j < 8; j++)
+            step(&v[(8 - j) & 7], &v[(9 - j) & 7], &v[(10 - j) & 7], &v[(11 - j) & 7], &v[(12 - j) & 7],
+                 &v[(13 - j) & 7], &v[(14 - j) & 7], &v[(15 - j) & 7], constants[i + j] + w[i + j]);
     for (int i = 0; i < 8; i++)
         state[i] += v[i];
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the stages of planning share while a plan is being built. Layers are numbered as in the network; the loss is one layer more, the
- * last, whose input is the network's output.
+ * What the stages of planning share while a plan is being built. Layers are numbered as in the network; the loss is one
+ * layer more, the last, whose input is the network's output.
  */
 #ifndef PINION_PLAN_BUILD_H
 #define PINION_PLAN_BUILD_H
@@ -48,7 +48,8 @@ static inline const pinion__layer *pinion__build_layer(const pinion__builder *b,
     return layer == (int)b->network->layer_count ? &b->loss_layer : &b->network->layers[layer];
 }
 
-/* A storage of its own for `shape` (layer, index, role, n, h, w, c, element_bytes; ld = c) and the tensor that fills it. */
+/* A storage of its own for `shape` (layer, index, role, n, h, w, c, element_bytes; ld = c) and the tensor that fills
+ * it. */
 int pinion__build_tensor(pinion__builder *b, enum pinion__place place, size_t offset, const pinion__tensor *shape,
                          int *out);
 /* A further tensor over a storage that is there. */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The backward tasks, from the loss down. A gradient that several layers contribute to is written by the first of them and added to by the
- * others, in this fixed order.
+ * The backward tasks, from the loss down. A gradient that several layers contribute to is written by the first of them
+ * and added to by the others, in this fixed order.
  *
- * Where a layer passes its gradient on unchanged (add, views), the gradient of its input shares the bytes of its own: nothing is copied. Bytes
- * may be shared as long as nobody writes them. So before a contribution is added to a gradient whose bytes some other gradient also names and
- * whose readers are not all emitted yet, it gets bytes of its own by a copy (own_bytes). All tasks that read the bytes before stand earlier in the serial
- * order, and edges keep them there.
+ * Where a layer passes its gradient on unchanged (add, views), the gradient of its input shares the bytes of its own:
+ * nothing is copied. Bytes may be shared as long as nobody writes them. So before a contribution is added to a gradient
+ * whose bytes some other gradient also names and whose readers are not all emitted yet, it gets bytes of its own by a
+ * copy (own_bytes). All tasks that read the bytes before stand earlier in the serial order, and edges keep them there.
  */
 #include "plan/build.h"
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Where each storage lies in the arena. A storage lives from the first to the last task that uses it in the serial order; two may share bytes only if their
- * lives do not meet. Offsets are assigned one storage after another, each in the smallest gap that holds it between those placed before whose
- * lives meet its own: "greedy by size for offset calculation", Pisarchyk and Lee: "Efficient Memory Management for Deep Neural Net Inference",
- * MLSys 2020 workshops (arXiv 2001.03288), algorithm 3. Which order packs best depends on the network, so a few are tried and the smallest
+ * Where each storage lies in the arena. A storage lives from the first to the last task that uses it in the serial
+ * order; two may share bytes only if their lives do not meet. Offsets are assigned one storage after another, each in
+ * the smallest gap that holds it between those placed before whose lives meet its own: "greedy by size for offset
+ * calculation", Pisarchyk and Lee: "Efficient Memory Management for Deep Neural Net Inference", MLSys 2020 workshops
+ * (arXiv 2001.03288), algorithm 3. Which order packs best depends on the network, so a few are tried and the smallest
  * arena is kept; ties are broken by number, so a layout is a function of the plan alone.
  */
 #include "plan/build.h"

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The edges: which tasks must be done before a task may start. They are found in one walk over the serial order that keeps, for every byte, its last writer and
- * the readers since. A read follows the last writer of its bytes; a write follows last writer and readers. Because the arena is one range of bytes,
- * a storage that takes over the bytes of another follows all its users by the same rule. Scratch counts as written.
+ * The edges: which tasks must be done before a task may start. They are found in one walk over the serial order that
+ * keeps, for every byte, its last writer and the readers since. A read follows the last writer of its bytes; a write
+ * follows last writer and readers. Because the arena is one range of bytes, a storage that takes over the bytes of
+ * another follows all its users by the same rule. Scratch counts as written.
  *
- * Afterwards edges that others imply are dropped: of t's predecessors, nearest first, those stay that no kept one has among its ancestors.
+ * Afterwards edges that others imply are dropped: of t's predecessors, nearest first, those stay that no kept one has
+ * among its ancestors.
  */
 #include "plan/build.h"
 
@@ -58,7 +60,8 @@ fail:
     return status;
 }
 
-/* Records an access of task `now`. What a write covers is forgotten: whoever touches those bytes later follows the write. */
+/* Records an access of task `now`. What a write covers is forgotten: whoever touches those bytes later follows the
+ * write. */
 static int touch(walk *w, history *space, access_record now)
 {
     pinion_context *ctx = w->ctx;
@@ -173,7 +176,8 @@ int pinion__plan_order(pinion_plan *plan)
     walk w = {.ctx = ctx, .plan = plan, .words = (plan->task_count + 63) / 64};
     PINION_TRY(pinion__alloc_zeroed(ctx, plan->task_count + 1, sizeof *w.before, "edges of a plan", &w.before));
     PINION_TRY(pinion__alloc_zeroed(ctx, w.words + 1, sizeof *w.reached, "edges of a plan", &w.reached));
-    PINION_TRY(pinion__alloc(ctx, plan->task_count * w.words + 1, sizeof *w.ancestors, "edges of a plan", &w.ancestors));
+    PINION_TRY(
+        pinion__alloc(ctx, plan->task_count * w.words + 1, sizeof *w.ancestors, "edges of a plan", &w.ancestors));
     for (int t = 0; t < (int)plan->task_count; t++) {
         PINION_TRY(touch_all(&w, t));
         if (plan->gate >= 0 && t > plan->gate)

@@ -55,7 +55,8 @@ fail:
     return status;
 }
 
-/* Which layers are trained and need gradients. Every layer leads to the output: a network in which one does not has no weights. */
+/* Which layers are trained and need gradients. Every layer leads to the output: a network in which one does not has no
+ * weights. */
 static int mark_layers(pinion__builder *b)
 {
     pinion_context *ctx = b->ctx;
@@ -188,8 +189,9 @@ int pinion__plan_create_tuned(const pinion_network *network, const pinion_plan_o
     int status = PINION_OK;
     pinion_plan *plan = NULL;
     PINION_TRY(check(ctx, network, options, processor_count));
-    /* A plan names places in the weights block, so they are fixed from now on; a network that had no weights gets zeros. */
-    PINION_TRY(pinion__network_allocate((pinion_network *)(uintptr_t)network));
+    /* A plan names places in the weights block, so they are fixed from now on; a network that had no weights gets
+     * zeros. */
+    PINION_TRY(pinion__network_allocate((pinion_network *)network));
     PINION_TRY(pinion__alloc_zeroed(ctx, 1, sizeof *plan, "a plan", &plan));
     plan->ctx = ctx;
     plan->network = network;
@@ -222,7 +224,8 @@ int pinion_plan_create(const pinion_network *network, const pinion_plan_options 
     pinion_context *ctx = network->ctx;
     int status = PINION_OK;
     pinion__processors found = {.count = 0};
-    PINION_FAIL_IF(!options || !out, PINION_EINVAL, "pinion_plan_create: expected options and somewhere to put the plan");
+    PINION_FAIL_IF(!options || !out, PINION_EINVAL,
+                   "pinion_plan_create: expected options and somewhere to put the plan");
     PINION_TRY(pinion__processors_discover(ctx, &found));
     pinion_plan *plan;
     PINION_TRY(pinion__plan_create(network, options, found.at, found.count, &plan));

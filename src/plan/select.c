@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Which processor and kernel runs each task: the first applicable kernel of the task's processor. Kernels are asked with operands of the right
- * shape whose data is nowhere.
+ * Which processor and kernel runs each task: the first applicable kernel of the task's processor. Kernels are asked
+ * with operands of the right shape whose data is nowhere.
  */
 #include "plan/build.h"
 
@@ -48,8 +48,7 @@ static int select_kernel(pinion_plan *plan, pinion__task *task)
     task->kernel =
         pinion__kernel_next(task->op->id, task->pass, processor->kernel_kind, processor->isa, &args, &cursor);
     PINION_FAIL_IF(!task->kernel, PINION_EUNSUPPORTED, "layer '%s': processor '%s' has no kernel for %s %s",
-                   pinion__task_layer_name(plan, task), processor->name, task->op->name,
-                   pinion__pass_name(task->pass));
+                   pinion__task_layer_name(plan, task), processor->name, task->op->name, pinion__pass_name(task->pass));
     const pinion__kernel_body *body = task->kernel->body;
     PINION_TRY(add_scratch(plan, task, body->scratch_bytes ? body->scratch_bytes(&args) : 0));
 fail:

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Tensors, storages and tasks; the forward tasks. Everything is driven by the operand lists of the ops: a task's operands are found by role
- * and index, seen from its layer. A layer whose op is a view has no task: its output is its input's storage under another shape.
+ * Tensors, storages and tasks; the forward tasks. Everything is driven by the operand lists of the ops: a task's
+ * operands are found by role and index, seen from its layer. A layer whose op is a view has no task: its output is its
+ * input's storage under another shape.
  */
 #include "plan/build.h"
 
@@ -29,8 +30,8 @@ int pinion__build_alias(pinion__builder *b, const pinion__tensor *tensor, int *o
     pinion_context *ctx = b->ctx;
     pinion_plan *plan = b->plan;
     int status = PINION_OK;
-    PINION_TRY(pinion__grow(ctx, &plan->tensors, &plan->tensor_capacity, plan->tensor_count + 1,
-                            sizeof *plan->tensors, "tensors of a plan"));
+    PINION_TRY(pinion__grow(ctx, &plan->tensors, &plan->tensor_capacity, plan->tensor_count + 1, sizeof *plan->tensors,
+                            "tensors of a plan"));
     pinion__tensor *added = &plan->tensors[plan->tensor_count];
     *added = *tensor;
     added->ld = added->c;
@@ -167,7 +168,8 @@ static int make_saved(pinion__builder *b, int index)
     int count = build->op->saved(&layer->attributes, layer->input_shapes, &layer->output, specs);
     for (int i = 0; i < count; i++) {
         const pinion__saved_spec *spec = &specs[i];
-        pinion__tensor shape = {.role = PINION__SAVED, .layer = index, .index = i, .element_bytes = spec->element_bytes};
+        pinion__tensor shape = {
+            .role = PINION__SAVED, .layer = index, .index = i, .element_bytes = spec->element_bytes};
         shape.n = spec->per_sample ? b->plan->options.batch : 1;
         shape.h = spec->h, shape.w = spec->w, shape.c = spec->c;
         PINION_TRY(pinion__build_tensor(b, PINION__PLACE_ARENA, 0, &shape, &build->saved[i]));
@@ -193,11 +195,10 @@ static int forward_layer(pinion__builder *b, int index)
     }
     PINION_TRY(pinion__build_tensor(b, PINION__PLACE_ARENA, 0, &shape, &build->output));
     PINION_TRY(make_saved(b, index));
-    PINION_TRY(pinion__build_emit(b, &(pinion__emission){.op = build->op,
-                                                         .attributes = &layer->attributes,
-                                                         .pass = PINION__FORWARD,
-                                                         .layer = index,
-                                                         .param = -1}));
+    PINION_TRY(pinion__build_emit(
+        b,
+        &(pinion__emission){
+            .op = build->op, .attributes = &layer->attributes, .pass = PINION__FORWARD, .layer = index, .param = -1}));
 fail:
     return status;
 }

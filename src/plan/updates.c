@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The update tasks: one a parameter, behind the backward tasks of its layer, which read the old weights. With clipping every layer only adds up the
- * squares of its gradients; the factor and all updates follow at the end.
+ * The update tasks: one a parameter, behind the backward tasks of its layer, which read the old weights. With clipping
+ * every layer only adds up the squares of its gradients; the factor and all updates follow at the end.
  */
 #include "op/operands.h"
 #include "plan/build.h"
@@ -22,8 +22,8 @@ static pinion__attributes update_attributes(const pinion__builder *b, const pini
         attributes.as.adamw =
             (pinion__adamw){.beta1 = options->momentum, .beta2 = 0.999f, .epsilon = 1e-8f, .weight_decay = decay};
     else
-        attributes.as.sgd = (pinion__sgd){
-            .momentum = options->momentum, .weight_decay = decay, .nesterov = options->momentum > 0.0f};
+        attributes.as.sgd =
+            (pinion__sgd){.momentum = options->momentum, .weight_decay = decay, .nesterov = options->momentum > 0.0f};
     return attributes;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * From the plan's offsets to pointers. Everything is bound once, when the runner is created, except what lies in the caller's memory.
+ * From the plan's offsets to pointers. Everything is bound once, when the runner is created, except what lies in the
+ * caller's memory.
  */
 #include "run/state.h"
 
@@ -63,10 +64,11 @@ fail:
     return status;
 }
 
-/* Operands are views of mutable bytes; kernels only read what their op lists as read, and batch and labels are nowhere written. */
+/* Operands are views of mutable bytes; kernels only read what their op lists as read, and batch and labels are nowhere
+ * written. */
 static void *caller_bytes(const void *block, size_t offset)
 {
-    return (void *)((uintptr_t)block + offset);
+    return (unsigned char *)block + offset;
 }
 
 void pinion__runner_set_batch(pinion_runner *runner, const float *images, const int32_t *labels)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Where a loss that is not finite comes from. The forward tasks stand first in the plan's serial order and overwrite nothing that they read, so they can be run again;
- * the running statistics, which they move, are put back before and after.
+ * Where a loss that is not finite comes from. The forward tasks stand first in the plan's serial order and overwrite
+ * nothing that they read, so they can be run again; the running statistics, which they move, are put back before and
+ * after.
  */
 #include "run/state.h"
 

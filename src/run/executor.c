@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The executor. Every processor has a queue of tasks whose predecessors are done; finishing a task lowers the counters of its successors
- * and puts those that reach zero into the queue of their processor. Threads sleep on a condition, nobody polls. One mutex guards queues and counters: a
- * step has some hundred tasks of some hundred microseconds, so it is hardly ever contended. A plan of one processor needs none of this: it is a loop.
+ * The executor. Every processor has a queue of tasks whose predecessors are done; finishing a task lowers the counters
+ * of its successors and puts those that reach zero into the queue of their processor. Threads sleep on a condition,
+ * nobody polls. One mutex guards queues and counters: a step has some hundred tasks of some hundred microseconds, so it
+ * is hardly ever contended. A plan of one processor needs none of this: it is a loop.
  *
  * Processors that share cores never run at once: a queue is also held back while such a processor is busy.
  */
@@ -12,7 +13,7 @@ typedef struct queue {
     int *tasks; /* a ring of task_count */
     int head, count;
     bool busy;
-    bool started; /* it has a thread */
+    bool started;    /* it has a thread */
     uint32_t rivals; /* bit q: processor q occupies a core of this one */
     pthread_cond_t changed;
     pthread_t thread;
@@ -23,8 +24,8 @@ struct pinion__executor {
     pinion_context *ctx;
     const pinion_plan *plan;
     const pinion__args *args;
-    int count; /* tasks */
-    int *waiting; /* per task: predecessors that are not done */
+    int count;                         /* tasks */
+    int *waiting;                      /* per task: predecessors that are not done */
     int *successors, *first_successor; /* of task t: successors[first_successor[t] … first_successor[t + 1] - 1] */
     queue *queues;
     pthread_mutex_t lock;
@@ -205,7 +206,8 @@ static int start_queues(pinion__executor *executor)
     pinion_context *ctx = executor->ctx;
     int status = PINION_OK;
     int processors = executor->plan->processor_count;
-    PINION_TRY(pinion__alloc_zeroed(ctx, (size_t)processors, sizeof *executor->queues, "the executor", &executor->queues));
+    PINION_TRY(
+        pinion__alloc_zeroed(ctx, (size_t)processors, sizeof *executor->queues, "the executor", &executor->queues));
     pthread_mutex_init(&executor->lock, NULL);
     executor->has_lock = true;
     for (int q = 0; q < processors; q++) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A runner's memory: one arena, the optimiser's moments, a copy of the running statistics; and the steps. Nothing is allocated after create.
+ * A runner's memory: one arena, the optimiser's moments, a copy of the running statistics; and the steps. Nothing is
+ * allocated after create.
  */
 #include "run/state.h"
 
@@ -166,7 +167,8 @@ void pinion__runner_restore_states(pinion_runner *runner)
     move_states(runner, false);
 }
 
-/* The mean of the losses, added up in the order of the batch; called once in a step, by the thread that ran the loss. */
+/* The mean of the losses, added up in the order of the batch; called once in a step, by the thread that ran the loss.
+ */
 static bool is_finite_loss(void *user)
 {
     pinion_runner *runner = user;

@@ -23,7 +23,7 @@ struct pinion_runner {
     unsigned char *moments;
     unsigned char *states; /* training: running statistics as before the step */
     size_t state_bytes;
-    float *padded; /* inference: a batch of which only a part is the caller's */
+    float *padded;       /* inference: a batch of which only a part is the caller's */
     const float *images; /* of the last run */
     pinion__args *args;  /* per task */
     pinion__patch *patches;
@@ -44,16 +44,17 @@ const void *pinion__runner_tensor(const pinion_runner *runner, int tensor);
 void pinion__runner_save_states(pinion_runner *runner);
 void pinion__runner_restore_states(pinion_runner *runner);
 
-/* After a step whose loss is not finite: restores the states, runs the forward tasks once more, one by one, and records the sentence that names the
- * first layer with a non-finite value. Returns PINION_ENONFINITE. */
+/* After a step whose loss is not finite: restores the states, runs the forward tasks once more, one by one, and records
+ * the sentence that names the first layer with a non-finite value. Returns PINION_ENONFINITE. */
 int pinion__runner_diagnose(pinion_runner *runner);
 
-/* Runs the tasks of a plan with the given arguments (one a task, borrowed), each on its processor. Processors beyond the first have a
- * thread of their own; the caller of run serves the first. */
+/* Runs the tasks of a plan with the given arguments (one a task, borrowed), each on its processor. Processors beyond
+ * the first have a thread of their own; the caller of run serves the first. */
 int pinion__executor_create(const pinion_plan *plan, const pinion__args *args, pinion__executor **out);
 void pinion__executor_destroy(pinion__executor *executor);
 
-/* Equals: for (t = 0; t < task_count; t++) { run task t; if (t == plan->gate && !gate(user)) return false; } return true. */
+/* Equals: for (t = 0; t < task_count; t++) { run task t; if (t == plan->gate && !gate(user)) return false; } return
+ * true. */
 bool pinion__executor_run(pinion__executor *executor, bool (*gate)(void *user), void *user);
 
 #endif

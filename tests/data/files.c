@@ -203,7 +203,7 @@ void write_cifar(const char *path, int records, int first)
         unsigned char *record = data + (size_t)i * 3073;
         record[0] = (unsigned char)((i + first) % 10);
         for (int position = 0; position < 3072; position++)
-            record[1 + position] = (unsigned char)(i + first + 31 * position);
+            record[1 + position] = (unsigned char)(i + first + 31 * position + 40 * (position / 1024));
     }
     write_bytes(path, data, bytes);
     free(data);

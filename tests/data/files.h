@@ -44,7 +44,8 @@ enum jpeg_kind { JPEG_GREY, JPEG_RGB, JPEG_CMYK, JPEG_PROGRESSIVE };
 /* A gentle slope of grey that JPEG keeps within a few levels: 60 + 2 x + 3 y. */
 void write_jpeg(const char *path, int w, int h, enum jpeg_kind kind);
 
-/* `records` records: record i has label (i + first) % 10 and bytes (i + first + 31 * position) % 256. */
+/* `records` records: record i has label (i + first) % 10 and, where a plane is 1024 bytes, bytes
+ * (i + first + 31 * position + 40 * plane) % 256. */
 void write_cifar(const char *path, int records, int first);
 
 /* A whole data set: data_batch_1.bin and data_batch_2.bin of `records` each, test_batch.bin of 3 records. */

@@ -61,7 +61,7 @@ static void expect_record(pinion_dataset *dataset, enum pinion_part part, int64_
     assert_int_equal(label, number % 10);
     for (int i = 0; i < 1024; i++)
         for (int c = 0; c < 3; c++)
-            assert_int_equal(pixels[3 * i + c], (unsigned char)(number + 31 * (1024 * c + i)));
+            assert_int_equal(pixels[3 * i + c], (unsigned char)(number + 31 * (1024 * c + i) + 40 * c));
 }
 
 static void test_pixels(void **state)
@@ -107,7 +107,8 @@ static void test_sizes(void **state)
     write_cifar_folder(5);
     const char *path = in_folder("data_batch_2.bin");
     cut_file(path, 5 * 3073 - 1);
-    expect_refusal(": 15364 bytes are not a whole number of records of 3073 bytes: record 4 ends after 3072 bytes", path);
+    expect_refusal(": 15364 bytes are not a whole number of records of 3073 bytes: record 4 ends after 3072 bytes",
+                   path);
     cut_file(path, 5 * 3073 + 1);
     expect_refusal(": 15366 bytes are not a whole number of records of 3073 bytes: record 5 ends after 1 bytes", path);
     cut_file(path, 100);
@@ -121,7 +122,8 @@ static void test_sizes(void **state)
 
     path = in_folder("test_batch.bin");
     cut_file(path, 3073 * 2 + 3000);
-    expect_refusal(": 9146 bytes are not a whole number of records of 3073 bytes: record 2 ends after 3000 bytes", path);
+    expect_refusal(": 9146 bytes are not a whole number of records of 3073 bytes: record 2 ends after 3000 bytes",
+                   path);
 }
 
 static void test_label(void **state)

@@ -152,16 +152,13 @@ static void test_user_refused(void **state)
 {
     (void)state;
     const char *short_names[] = {"one", NULL};
-    EXPECT_REFUSED(changed.read = NULL,
-                   "a data set needs a name, a function that reads and a place for the result");
+    EXPECT_REFUSED(changed.read = NULL, "a data set needs a name, a function that reads and a place for the result");
     EXPECT_REFUSED(changed.info.spec = NULL,
                    "a data set needs a name, a function that reads and a place for the result");
-    EXPECT_REFUSED(changed.info.image.h = 0,
-                   "mine: images of 0x3x1: expected sides of 1 to 4096 and 1 or 3 channels");
+    EXPECT_REFUSED(changed.info.image.h = 0, "mine: images of 0x3x1: expected sides of 1 to 4096 and 1 or 3 channels");
     EXPECT_REFUSED(changed.info.image.w = 4097,
                    "mine: images of 2x4097x1: expected sides of 1 to 4096 and 1 or 3 channels");
-    EXPECT_REFUSED(changed.info.image.c = 2,
-                   "mine: images of 2x3x2: expected sides of 1 to 4096 and 1 or 3 channels");
+    EXPECT_REFUSED(changed.info.image.c = 2, "mine: images of 2x3x2: expected sides of 1 to 4096 and 1 or 3 channels");
     EXPECT_REFUSED(changed.info.classes = 0, "mine: 0 classes: expected 1 to 65536");
     EXPECT_REFUSED(changed.info.classes = 65537, "mine: 65537 classes: expected 1 to 65536");
     EXPECT_REFUSED(changed.info.class_names = short_names,

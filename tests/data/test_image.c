@@ -2,8 +2,8 @@
  *
  * Single images: every kind of PNG and JPEG, damage at every place, and resizing against PIL's results.
  */
-#include "data/image.h"
 #include "base/context.h"
+#include "data/image.h"
 #include "files.h"
 
 #include <math.h>
@@ -178,8 +178,8 @@ static void test_size_limit(void **state)
             memset(data + i + 5, 0xea, 4);
     write_bytes(path, data, bytes);
     free(data);
-    expect_failure(ctx, read_image(path), PINION_EFORMAT,
-                   "%s: 60138 x 60138 pixels: expected 1 to 100000000 in all", path);
+    expect_failure(ctx, read_image(path), PINION_EFORMAT, "%s: 60138 x 60138 pixels: expected 1 to 100000000 in all",
+                   path);
 }
 
 static void expect_fit(int h, int w, int to_h, int to_w, const unsigned char *expected)
@@ -204,27 +204,30 @@ static void expect_fit(int h, int w, int to_h, int to_w, const unsigned char *ex
 static void test_fit(void **state)
 {
     (void)state;
-    static const unsigned char smaller[] = {
-        106, 131, 143, 120, 135, 146, 126, 124, 134, 115, 130, 137, 123, 134, 130, 140,
-        141, 132, 141, 128, 126, 127, 129, 127, 115, 147, 122, 128, 130, 113, 144, 134,
-        127, 124, 132, 109, 131, 105, 146, 132, 117, 138, 122, 121, 128, 128, 124, 132};
-    static const unsigned char upright[] = {
-        122, 125, 144, 129, 118, 121, 134, 117, 132, 163, 114, 138, 118, 151, 112,
-        124, 122, 150, 134, 109, 112, 106, 151, 100, 88,  131, 166, 98,  146, 111,
-        96,  148, 85,  96,  149, 96,  144, 107, 158, 99,  136, 125, 114, 165, 92};
+    static const unsigned char smaller[] = {106, 131, 143, 120, 135, 146, 126, 124, 134, 115, 130, 137,
+                                            123, 134, 130, 140, 141, 132, 141, 128, 126, 127, 129, 127,
+                                            115, 147, 122, 128, 130, 113, 144, 134, 127, 124, 132, 109,
+                                            131, 105, 146, 132, 117, 138, 122, 121, 128, 128, 124, 132};
+    static const unsigned char upright[] = {122, 125, 144, 129, 118, 121, 134, 117, 132, 163, 114, 138, 118, 151, 112,
+                                            124, 122, 150, 134, 109, 112, 106, 151, 100, 88,  131, 166, 98,  146, 111,
+                                            96,  148, 85,  96,  149, 96,  144, 107, 158, 99,  136, 125, 114, 165, 92};
     static const unsigned char larger[] = {
         9,   62,  115, 28,  81,  134, 46,  99,  152, 65,  118, 171, 83,  136, 189, 102, 155, 208, 32,  85,  138, 52,
         105, 158, 71,  124, 161, 91,  144, 149, 110, 147, 152, 130, 135, 172, 79,  132, 185, 100, 153, 206, 121, 174,
         179, 142, 195, 104, 163, 168, 77,  185, 94,  99,  125, 162, 167, 148, 153, 190, 155, 160, 165, 146, 183, 92,
         153, 158, 67,  176, 85,  90,  172, 177, 86,  196, 105, 110, 173, 82,  119, 101, 106, 111, 78,  115, 120, 103,
         108, 145, 195, 184, 45,  220, 81,  70,  182, 43,  96,  79,  68,  121, 41,  94,  147, 66,  119, 172};
-    static const unsigned char oblong[] = {
-        128, 127, 125, 129, 126, 132, 128, 123, 127, 123, 125, 128, 126, 128, 131, 120, 132, 123, 125, 137, 124, 127, 126,
-        124, 115, 135, 118, 129, 128, 123, 124, 125, 134, 122, 136, 130, 125, 134, 132, 130, 135, 125, 127, 134, 125};
+    static const unsigned char oblong[] = {128, 127, 125, 129, 126, 132, 128, 123, 127, 123, 125, 128, 126, 128, 131,
+                                           120, 132, 123, 125, 137, 124, 127, 126, 124, 115, 135, 118, 129, 128, 123,
+                                           124, 125, 134, 122, 136, 130, 125, 134, 132, 130, 135, 125, 127, 134, 125};
+    static const unsigned char odd[] = {128, 130, 128, 132, 133, 129, 130, 124, 126, 127, 128, 131, 130, 122, 126,
+                                        124, 127, 124, 123, 139, 125, 125, 127, 126, 120, 133, 123, 125, 133, 130,
+                                        126, 136, 131, 132, 133, 128, 141, 124, 134, 132, 127, 124, 163, 101, 99};
     expect_fit(9, 13, 4, 4, smaller);
     expect_fit(23, 10, 5, 3, upright);
     expect_fit(3, 4, 6, 6, larger);
     expect_fit(31, 40, 3, 5, oblong);
+    expect_fit(40, 31, 5, 3, odd);
 }
 
 /* An image of the right size is not changed. */

@@ -3,8 +3,8 @@
  * The loader: each sample once an epoch, the same batches from any start, what augmentation draws, how streams end,
  * and ending it at any moment.
  */
-#include "data/loader.h"
 #include "data/augment.h"
+#include "data/loader.h"
 #include "files.h"
 
 #include <stdlib.h>
@@ -89,7 +89,10 @@ static int byte_of(float value)
 static void test_in_order(void **state)
 {
     (void)state;
-    pinion__loader_options options = {.dataset = dataset, .part = PINION_PART_TEST, .batch = 3, .ahead = 1,
+    pinion__loader_options options = {.dataset = dataset,
+                                      .part = PINION_PART_TEST,
+                                      .batch = 3,
+                                      .ahead = 1,
                                       .augment = PINION_AUGMENT_CROP | PINION_AUGMENT_FLIP};
     assert_int_equal(pinion__loader_batches(&options), 3);
     pinion__loader *loader = create(&options);
@@ -172,7 +175,11 @@ static void test_drop_last(void **state)
 static void test_starts(void **state)
 {
     (void)state;
-    pinion__loader_options options = {.dataset = dataset, .batch = 5, .shuffle = true, .repeat = true, .seed = 9,
+    pinion__loader_options options = {.dataset = dataset,
+                                      .batch = 5,
+                                      .shuffle = true,
+                                      .repeat = true,
+                                      .seed = 9,
                                       .augment = PINION_AUGMENT_CROP | PINION_AUGMENT_FLIP};
     enum { BATCHES = 12, PER_EPOCH = 5 };
     size_t bytes = (size_t)options.batch * PIXELS * sizeof(float);
@@ -246,7 +253,11 @@ static void test_augmentation_follows_sample(void **state)
 {
     (void)state;
     static const uint32_t one[] = {17};
-    pinion__loader_options options = {.dataset = dataset, .batch = COUNT, .shuffle = true, .seed = 3, .first_epoch = 2,
+    pinion__loader_options options = {.dataset = dataset,
+                                      .batch = COUNT,
+                                      .shuffle = true,
+                                      .seed = 3,
+                                      .first_epoch = 2,
                                       .augment = PINION_AUGMENT_CROP | PINION_AUGMENT_FLIP};
     pinion__loader *all = create(&options);
     pinion__batch batch = next(all);
@@ -387,6 +398,21 @@ static void test_destroy(void **state)
     pinion__loader_destroy(NULL);
 }
 
+/* A batch is the caller's until the next call, however far ahead the thread is. */
+static void test_batch_stays(void **state)
+{
+    (void)state;
+    pinion__loader_options options = {.dataset = dataset, .batch = 1, .repeat = true, .ahead = 1};
+    pinion__loader *loader = create(&options);
+    for (int i = 0; i < 5; i++) {
+        pinion__batch batch = next(loader);
+        usleep(5000);
+        assert_int_equal(batch.labels[0], i);
+        assert_int_equal(byte_of(batch.images[0]), i);
+    }
+    pinion__loader_destroy(loader);
+}
+
 /* Two loaders of one data set: reads of a user's function do not overlap (user_read asserts it). */
 static void test_two_loaders(void **state)
 {
@@ -464,6 +490,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_failure_is_not_early, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wait_is_measured, setup, teardown),
         cmocka_unit_test_setup_teardown(test_destroy, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_batch_stays, setup, teardown),
         cmocka_unit_test_setup_teardown(test_two_loaders, setup, teardown),
         cmocka_unit_test_setup_teardown(test_next_does_not_allocate, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused, setup, teardown),

@@ -17,7 +17,7 @@ for example in model_info own_network; do
     ${CC:-cc} -std=c11 -Wall -Wextra -Werror "$PINION_SOURCE/examples/$example.c" \
         $(pkg-config $relocate --cflags --libs pinion) -o "$prefix/$example"
     ${CC:-cc} -std=c11 "$PINION_SOURCE/examples/$example.c" $(pkg-config $relocate --cflags pinion) \
-        "$libdir/libpinion.a" $(pkg-config $relocate --static --libs-only-l pinion | sed 's/-lpinion//') \
+        "$libdir/libpinion.a" $(pkg-config --libs jansson hwloc libpng libjpeg) -lpthreadpool -lpthread -lm \
         -o "$prefix/$example.static"
 done
 LD_LIBRARY_PATH=$libdir "$prefix/model_info" >"$prefix/shared.out"

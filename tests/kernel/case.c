@@ -13,15 +13,19 @@ typedef struct shape_row {
     int n, h, w, c, k, r, s, stride_h, stride_w, pad_h, pad_w;
 } shape_row;
 
-static const shape_row conv_edges[] = {
-    {1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0},     {1, 1, 1, 3, 5, 3, 3, 1, 1, 1, 1},     {2, 1, 1, 17, 33, 7, 7, 1, 1, 3, 3},
-    {3, 5, 7, 16, 16, 1, 1, 1, 1, 0, 0},   {2, 9, 9, 7, 13, 1, 1, 2, 2, 0, 0},    {2, 8, 8, 5, 6, 2, 2, 3, 3, 0, 0},
-    {1, 4, 5, 9, 10, 1, 1, 1, 1, 2, 2},    {1, 3, 3, 8, 8, 3, 3, 1, 1, 3, 3},     {2, 12, 12, 3, 64, 7, 7, 2, 2, 3, 3},
-    {1, 32, 32, 3, 65, 3, 3, 1, 1, 1, 1},  {4, 8, 8, 64, 64, 3, 3, 1, 1, 1, 1},   {1, 6, 13, 24, 31, 1, 7, 1, 2, 0, 3},
-    {1, 13, 6, 31, 24, 7, 1, 2, 1, 3, 0},  {5, 4, 4, 66, 70, 3, 3, 2, 2, 1, 1},   {70, 1, 1, 19, 21, 1, 1, 1, 1, 0, 0},
-    {1, 1, 300, 4, 5, 1, 3, 1, 1, 0, 1},   {1, 300, 1, 4, 5, 3, 1, 1, 1, 1, 0},   {1, 3, 3, 1100, 9, 1, 1, 1, 1, 0, 0},
-    {1, 3, 3, 9, 1100, 3, 3, 1, 1, 1, 1},  {2, 4, 4, 257, 130, 3, 3, 1, 1, 1, 1}, {3, 17, 19, 33, 15, 5, 5, 1, 1, 2, 2},
-    {1, 40, 40, 16, 24, 3, 3, 1, 1, 1, 1}, {3, 32, 32, 20, 24, 3, 3, 1, 1, 1, 1}, {3, 32, 32, 80, 5, 3, 3, 1, 1, 1, 1}};
+static const shape_row conv_edges[] = {{1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0},      {1, 1, 1, 3, 5, 3, 3, 1, 1, 1, 1},
+                                       {2, 1, 1, 17, 33, 7, 7, 1, 1, 3, 3},    {3, 5, 7, 16, 16, 1, 1, 1, 1, 0, 0},
+                                       {2, 9, 9, 7, 13, 1, 1, 2, 2, 0, 0},     {2, 8, 8, 5, 6, 2, 2, 3, 3, 0, 0},
+                                       {1, 4, 5, 9, 10, 1, 1, 1, 1, 2, 2},     {1, 3, 3, 8, 8, 3, 3, 1, 1, 3, 3},
+                                       {2, 12, 12, 3, 64, 7, 7, 2, 2, 3, 3},   {1, 32, 32, 3, 65, 3, 3, 1, 1, 1, 1},
+                                       {4, 8, 8, 64, 64, 3, 3, 1, 1, 1, 1},    {1, 6, 13, 24, 31, 1, 7, 1, 2, 0, 3},
+                                       {1, 13, 6, 31, 24, 7, 1, 2, 1, 3, 0},   {5, 4, 4, 66, 70, 3, 3, 2, 2, 1, 1},
+                                       {70, 1, 1, 19, 21, 1, 1, 1, 1, 0, 0},   {1, 1, 300, 4, 5, 1, 3, 1, 1, 0, 1},
+                                       {1, 300, 1, 4, 5, 3, 1, 1, 1, 1, 0},    {1, 3, 3, 1100, 9, 1, 1, 1, 1, 0, 0},
+                                       {1, 3, 3, 9, 1100, 3, 3, 1, 1, 1, 1},   {2, 4, 4, 257, 130, 3, 3, 1, 1, 1, 1},
+                                       {3, 17, 19, 33, 15, 5, 5, 1, 1, 2, 2},  {1, 40, 40, 16, 24, 3, 3, 1, 1, 1, 1},
+                                       {3, 32, 32, 20, 24, 3, 3, 1, 1, 1, 1},  {3, 32, 32, 80, 5, 3, 3, 1, 1, 1, 1},
+                                       {2, 32, 36, 520, 16, 3, 3, 1, 1, 1, 1}, {1, 28, 28, 17, 520, 3, 3, 1, 1, 1, 1}};
 
 static const shape_row pool_edges[] = {
     {1, 1, 1, 1, 0, 1, 1, 1, 1, 0, 0},   {1, 1, 1, 5, 0, 2, 2, 1, 1, 1, 1},     {2, 8, 8, 64, 0, 2, 2, 2, 2, 0, 0},
@@ -51,8 +55,20 @@ static int between(draws *from, int quick_high, int high, bool quick)
     return draw(from, 1, quick ? quick_high : high);
 }
 
+/* What transforms are for: 3x3, stride 1, enough channels. */
+static shape_row random_3x3(draws *from, bool quick)
+{
+    shape_row row = {.n = draw(from, 1, 3), .r = 3, .s = 3, .stride_h = 1, .stride_w = 1};
+    row.h = draw(from, 3, quick ? 10 : 22), row.w = draw(from, 3, quick ? 10 : 22);
+    row.c = draw(from, 16, quick ? 20 : 48), row.k = draw(from, 16, quick ? 20 : 48);
+    row.pad_h = draw(from, 0, 2), row.pad_w = draw(from, 0, 2);
+    return row;
+}
+
 static shape_row random_conv(draws *from, bool quick)
 {
+    if (draw_chance(from, 30))
+        return random_3x3(from, quick);
     shape_row row = {.r = draw(from, 1, 7), .s = draw(from, 1, 7)};
     row.n = between(from, 3, 5, quick);
     row.h = between(from, 6, 14, quick), row.w = between(from, 6, 14, quick);
@@ -231,10 +247,10 @@ bool case_make(pinion_context *ctx, const pinion__op *op, enum pinion__pass pass
                             .clip_norm = draw_chance(&from, 20) ? 0 : (float)draw(&from, 1, 30)};
     bool fits = false;
     if (number < source->edge_count)
-        fits = complete(ctx, &c, source->edges[number], &from) && affordable(&c, quick ? 2000000 : 20000000);
+        fits = complete(ctx, &c, source->edges[number], &from) && affordable(&c, quick ? 2000000 : 200000000);
     else
         while (!fits)
-            fits = complete(ctx, &c, source->random(&from, quick), &from) && affordable(&c, quick ? 300000 : 3000000);
+            fits = complete(ctx, &c, source->random(&from, quick), &from) && affordable(&c, quick ? 600000 : 4000000);
     c.step.loss_batch = c.n + draw(&from, 0, 1) * c.n;
     *out = c;
     return fits;

@@ -4,6 +4,7 @@
  * Formulas of their own (statistics, optimisers, padding rules) cannot be seen by comparing passes of the specification
  * with each other.
  */
+#include "base/random.h"
 #include "kernel/check.h"
 #include "kernel/known.h"
 #include <math.h>
@@ -137,6 +138,31 @@ static void test_relu6(void **state)
     known_end(&k);
 }
 
+/* The mask is drawn by sample, layer and step, so that the second half of a batch alone gets what it gets within the
+ * whole. */
+static void test_dropout(void **state)
+{
+    enum { SAMPLES = 40, ELEMENTS = 7 * 6 * 3, LAYER = 9 };
+    const pinion__attributes attributes = {.as.dropout = {.rate = 0.25f}};
+    size_t kept = 0, count = SAMPLES / 2 * ELEMENTS;
+    known k;
+    known_begin(&k, *state, PINION__OP_dropout, PINION__FORWARD, SAMPLES / 2, (pinion_shape){7, 6, 3}, &attributes);
+    k.c.first_sample = SAMPLES / 2;
+    k.c.layer = LAYER;
+    k.c.step = (pinion__step){.seed = 77, .number = 1234};
+    reference_run(&k.l, &k.b, NULL);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t element = (UINT64_C(1234) << 40) + count + i;
+        bool keep = pinion__random_uniform(77, PINION__RANDOM_DROPOUT, LAYER, element) >= 0.25f;
+        double x = element_get(&k.l, &k.b, PINION__DROPOUT_FORWARD_X, i);
+        double y = element_get(&k.l, &k.b, PINION__DROPOUT_FORWARD_Y, i);
+        assert_true(fabs(y - (keep ? x / 0.75 : 0)) <= 1e-6);
+        kept += keep;
+    }
+    assert_true(fabs((double)kept / (double)count - 0.75) < 0.03); /* four standard deviations */
+    known_end(&k);
+}
+
 static void test_loss(void **state)
 {
     static const int labels[] = {5, 0, 3, 3};
@@ -240,9 +266,9 @@ static int close_context(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_forward),  cmocka_unit_test(test_maxpool_ties), cmocka_unit_test(test_batchnorm),
-        cmocka_unit_test(test_relu6),    cmocka_unit_test(test_loss),         cmocka_unit_test(test_updates),
-        cmocka_unit_test(test_clipping),
+        cmocka_unit_test(test_forward), cmocka_unit_test(test_maxpool_ties), cmocka_unit_test(test_batchnorm),
+        cmocka_unit_test(test_relu6),   cmocka_unit_test(test_dropout),      cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_updates), cmocka_unit_test(test_clipping),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }

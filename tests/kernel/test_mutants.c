@@ -63,6 +63,12 @@ static void run_past_the_end(const pinion__args *args)
     ((float *)view->data)[(ptrdiff_t)pinion__view_pixels(view) * view->ld - view->ld + view->c] = 0;
 }
 
+static void run_into_a_gap(const pinion__args *args)
+{
+    spoilt.body->run(args);
+    ((float *)args->operand[spoilt.operand].data)[args->operand[spoilt.operand].c] = 0;
+}
+
 static void run_over_an_input(const pinion__args *args)
 {
     spoilt.body->run(args);
@@ -229,7 +235,8 @@ static void make_trial(trial *t, const bench_room *room, enum pinion__op_id id, 
         kernel_case c;
         assert_true(case_make(room->ctx, pinion__op_get(id), pass, 3, number, true, true, &c));
         trial_init(t, &c, DATA_INTEGERS, false);
-        if (c.accumulate == accumulate && t->l.at[written].view.ld > t->l.at[written].view.c)
+        const pinion__view *view = &t->l.at[written].view;
+        if (c.accumulate == accumulate && view->ld > view->c && pinion__view_pixels(view) > 1)
             break;
         trial_fini(t);
     }
@@ -243,8 +250,8 @@ static void make_trial(trial *t, const bench_room *room, enum pinion__op_id id, 
 static void test_other_faults_are_found(void **state)
 {
     const bench_room *room = *state;
-    static void (*const faults[])(const pinion__args *args) = {run_past_the_end, run_over_an_input, run_past_scratch,
-                                                               run_by_threads, run_ignoring_accumulate};
+    static void (*const faults[])(const pinion__args *args) = {
+        run_past_the_end, run_into_a_gap, run_over_an_input, run_past_scratch, run_by_threads, run_ignoring_accumulate};
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
         trial t;
         make_trial(&t, room, PINION__OP_conv2d, PINION__BACKWARD_DATA, true, PINION__CONV_BACKWARD_DATA_DX);

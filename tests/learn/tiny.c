@@ -148,7 +148,8 @@ static char folder[64];
 const char *tiny_folder(void)
 {
     if (!*folder) {
-        snprintf(folder, sizeof folder, "/tmp/pinion-learn-XXXXXX");
+        bool memory = access("/dev/shm", W_OK | X_OK) == 0;
+        snprintf(folder, sizeof folder, "%s/pinion-learn-XXXXXX", memory ? "/dev/shm" : "/tmp");
         assert_non_null(mkdtemp(folder));
     }
     return folder;

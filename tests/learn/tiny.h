@@ -33,7 +33,8 @@ pinion_train_options tiny_options(const char *out);
 int tiny_train(tiny *t, const pinion_train_options *options, const char *resume, int64_t stop_after,
                pinion_train_result *result);
 
-/* A folder of its own for the test, made on the first call, gone after tiny_folder_remove. */
+/* A folder of its own for the test, made on the first call, gone after tiny_folder_remove; in memory where that is
+ * possible. */
 const char *tiny_folder(void);
 void tiny_folder_clean(void);
 void tiny_folder_remove(void);

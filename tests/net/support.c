@@ -107,3 +107,14 @@ char *test_read(const char *path, size_t *bytes)
         *bytes = size;
     return data;
 }
+
+int test_load(pinion_network *n, const char *path, bool replace)
+{
+    pinion_weights_file *file = NULL;
+    pinion_weights_load_options options = {.replace_classifier = replace};
+    int status = pinion_weights_open(n->ctx, path, &file);
+    if (status == PINION_OK)
+        status = pinion_weights_load(n, file, &options);
+    pinion_weights_close(file);
+    return status;
+}

@@ -38,6 +38,8 @@ const char *test_path(const char *name);
 void test_write(const char *path, const void *data, size_t bytes);
 /* Contents of a file, NUL-terminated, malloc'ed. */
 char *test_read(const char *path, size_t *bytes);
+/* Opens a weights file and loads it. */
+int test_load(pinion_network *network, const char *path, bool replace_classifier);
 /* A path below the source folder. */
 const char *test_source(const char *name);
 

@@ -20,101 +20,102 @@ static const char *around(const char *layers)
 
 static const char not_json[] = "net.json: line 1, column ";
 
+/* What is wrong, and what is said about it. */
+static const struct {
+    const char *json; /* begins with '#': layers only */
+    const char *sentence;
+} refused[] = {
+    {"", not_json},
+    {"{\"name\": }", not_json},
+    {"[]", "net.json: expected a JSON object with \"name\", \"input\" and \"layers\""},
+    {"{\"a\": 1, \"a\": 2}", not_json},
+    {"{\"nam\": 1}", "net.json: unknown key 'nam'; expected name, input, layers"},
+    {"{\"name\": 1}", "net.json: \"name\": expected 1 to 255 letters, digits, spaces and _ . - / :"},
+    {"{\"name\": \"n\"}", "net.json: \"input\": expected [rows, columns, channels], each at least 1"},
+    {"{\"name\": \"n\", \"input\": [8, 8, 0]}",
+     "net.json: \"input\": expected [rows, columns, channels], each at least 1"},
+    {"{\"name\": \"n\", \"input\": [8, 8, 3]}", "net.json: \"layers\": expected an array of 1 to 10000 layers"},
+    {"{\"name\": \"n\", \"input\": [70000, 8, 3], \"layers\": [{\"name\": \"a\", \"op\": \"relu\", \"input\": "
+     "\"input\"}]}",
+     "net.json: network 'n': its input is 70000x8x3; expected rows and columns of 1 to 65536, channels of 1 to "
+     "1048576, at most 2147483647 elements"},
+    {"#7", "net.json: layer number 1 is an integer; expected an object"},
+    {"#{}", "net.json: layer number 1 has no \"name\""},
+    {"#{\"name\": \"a b\"}", "net.json: layer 'a b': a name has 1 to 255 letters, digits and _ . - / :"},
+    {"#{\"name\": \"a\"}", "net.json: layer 'a' has no \"op\""},
+    {"#{\"name\": \"a\", \"op\": \"conv3d\"}", "net.json: layer 'a': unknown op 'conv3d'"},
+    {"#{\"name\": \"a\", \"op\": \"sgd\"}", "net.json: layer 'a': unknown op 'sgd'"},
+    {"#{\"name\": \"a\", \"op\": \"relu\"}",
+     "net.json: layer 'a' (relu) has neither \"input\" nor \"inputs\"; expected one of them"},
+    {"#{\"name\": \"a\", \"op\": \"relu\", \"input\": \"input\", \"inputs\": []}",
+     "net.json: layer 'a' (relu) has both \"input\" and \"inputs\"; expected one of them"},
+    {"#{\"name\": \"a\", \"op\": \"relu\", \"inputs\": \"input\"}",
+     "net.json: layer 'a' (relu): \"inputs\" is a string; expected an array of names"},
+    {"#{\"name\": \"a\", \"op\": \"relu\", \"input\": 3}",
+     "net.json: layer 'a' (relu): its input is an integer; expected a layer's name"},
+    {"#{\"name\": \"a\", \"op\": \"add\", \"input\": \"input\"}", "net.json: layer 'a' (add) has 1 input; expected 2"},
+    {"#{\"name\": \"a\", \"op\": \"relu\", \"inputs\": [\"input\", \"input\"]}",
+     "net.json: layer 'a' (relu) has 2 inputs; expected 1"},
+    {"#{\"name\": \"a\", \"op\": \"relu\", \"input\": \"b\"}",
+     "net.json: layer 'a' (relu): there is no layer 'b' to be its input"},
+    {"#{\"name\": \"a\", \"op\": \"relu\", \"input\": \"input\", \"slope\": 1}",
+     "net.json: layer 'a' (relu): unknown key 'slope'; expected name, op, input"},
+    {"#{\"name\": \"a\", \"op\": \"conv2d\", \"input\": \"input\", \"strid\": 1}",
+     "net.json: layer 'a' (conv2d): unknown key 'strid'; expected name, op, input, channels, filter, stride, "
+     "padding, bias"},
+    {"#{\"name\": \"a\", \"op\": \"conv2d\", \"input\": \"input\", \"filter\": 3}",
+     "net.json: layer 'a' (conv2d) has no \"channels\""},
+    {"#{\"name\": \"a\", \"op\": \"conv2d\", \"input\": \"input\", \"channels\": 8.0, \"filter\": 3}",
+     "net.json: layer 'a' (conv2d): \"channels\" is a number; expected an integer"},
+    {"#{\"name\": \"a\", \"op\": \"conv2d\", \"input\": \"input\", \"channels\": 99999999999, \"filter\": 3}",
+     "net.json: layer 'a' (conv2d): \"channels\" is 99999999999; expected 1 to 1048576"},
+    {"#{\"name\": \"a\", \"op\": \"conv2d\", \"input\": \"input\", \"channels\": 8, \"filter\": [3, 3, 3]}",
+     "net.json: layer 'a' (conv2d): \"filter\" is an array of 3; expected rows and columns"},
+    {"#{\"name\": \"a\", \"op\": \"conv2d\", \"input\": \"input\", \"channels\": 8, \"filter\": \"3\"}",
+     "net.json: layer 'a' (conv2d): \"filter\" is a string; expected an integer or two in an array"},
+    {"#{\"name\": \"a\", \"op\": \"conv2d\", \"input\": \"input\", \"channels\": 8, \"filter\": 3, \"stride\": [1, "
+     "0]}",
+     "net.json: layer 'a' (conv2d): \"stride\" is 0; expected 1 to 255"},
+    {"#{\"name\": \"a\", \"op\": \"conv2d\", \"input\": \"input\", \"channels\": 8, \"filter\": 3, \"bias\": 1}",
+     "net.json: layer 'a' (conv2d): \"bias\" is an integer; expected true or false"},
+    {"#{\"name\": \"a\", \"op\": \"dropout\", \"input\": \"input\", \"rate\": \"x\"}",
+     "net.json: layer 'a' (dropout): \"rate\" is a string; expected a number"},
+    {"#{\"name\": \"a\", \"op\": \"dropout\", \"input\": \"input\", \"rate\": -1}",
+     "net.json: layer 'a' (dropout): \"rate\" is -1; expected 0 to 0.999"},
+    {"#{\"name\": \"a\", \"op\": \"conv2d\", \"input\": \"input\", \"channels\": 8, \"filter\": 9}",
+     "net.json: layer 'a' (conv2d): a filter of 9x9 does not fit its input of 8x8x3 with padding 0x0"},
+    {"#{\"name\": \"a\", \"op\": \"linear\", \"input\": \"input\", \"channels\": 8}",
+     "net.json: layer 'a' (linear): its input is 8x8x3; expected 1x1xc: put a flatten or a global_avgpool before "
+     "it"},
+    {"#{\"name\": \"a\", \"op\": \"relu\", \"input\": \"input\"}, {\"name\": \"a\", \"op\": \"relu\", \"input\": "
+     "\"input\"}",
+     "net.json: layer 'a': there are two layers of that name"},
+    {"#{\"name\": \"input\", \"op\": \"relu\", \"input\": \"input\"}",
+     "net.json: layer 'input': this name is reserved"},
+    {"#{\"name\": \"a\", \"op\": \"relu\", \"input\": \"input\"}, {\"name\": \"b\", \"op\": \"relu\", \"input\": "
+     "\"input\"}",
+     "net.json: layer 'a' (relu): no layer reads it, and it is not the network's output, which is 'b'"},
+    {"#{\"name\": \"a\", \"op\": \"relu\", \"input\": \"a\"}", "net.json: layers form a cycle: 'a' -> 'a'"},
+    {"#{\"name\": \"o\", \"op\": \"relu\", \"input\": \"c\"}, {\"name\": \"a\", \"op\": \"relu\", \"input\": "
+     "\"c\"},"
+     "{\"name\": \"b\", \"op\": \"relu\", \"input\": \"a\"}, {\"name\": \"c\", \"op\": \"add\", \"inputs\": "
+     "[\"input\", \"b\"]}",
+     "net.json: layers form a cycle: 'a' -> 'b' -> 'c' -> 'a'"},
+};
+
 static void test_refusals(void **state)
 {
     (void)state;
-    static const struct {
-        const char *json; /* begins with '#': layers only */
-        const char *sentence;
-    } cases[] = {
-        {"", not_json},
-        {"{\"name\": }", not_json},
-        {"[]", "net.json: expected a JSON object with \"name\", \"input\" and \"layers\""},
-        {"{\"a\": 1, \"a\": 2}", not_json},
-        {"{\"nam\": 1}", "net.json: unknown key 'nam'; expected name, input, layers"},
-        {"{\"name\": 1}", "net.json: \"name\": expected 1 to 255 letters, digits, spaces and _ . - / :"},
-        {"{\"name\": \"n\"}", "net.json: \"input\": expected [rows, columns, channels], each at least 1"},
-        {"{\"name\": \"n\", \"input\": [8, 8, 0]}",
-         "net.json: \"input\": expected [rows, columns, channels], each at least 1"},
-        {"{\"name\": \"n\", \"input\": [8, 8, 3]}", "net.json: \"layers\": expected an array of 1 to 10000 layers"},
-        {"{\"name\": \"n\", \"input\": [70000, 8, 3], \"layers\": [{\"name\": \"a\", \"op\": \"relu\", \"input\": "
-         "\"input\"}]}",
-         "net.json: network 'n': its input is 70000x8x3; expected rows and columns of 1 to 65536, channels of 1 to "
-         "1048576, at most 2147483647 elements"},
-        {"#7", "net.json: layer number 1 is an integer; expected an object"},
-        {"#{}", "net.json: layer number 1 has no \"name\""},
-        {"#{\"name\": \"a b\"}", "net.json: layer 'a b': a name has 1 to 255 letters, digits and _ . - / :"},
-        {"#{\"name\": \"a\"}", "net.json: layer 'a' has no \"op\""},
-        {"#{\"name\": \"a\", \"op\": \"conv3d\"}", "net.json: layer 'a': unknown op 'conv3d'"},
-        {"#{\"name\": \"a\", \"op\": \"sgd\"}", "net.json: layer 'a': unknown op 'sgd'"},
-        {"#{\"name\": \"a\", \"op\": \"relu\"}",
-         "net.json: layer 'a' (relu) has neither \"input\" nor \"inputs\"; expected one of them"},
-        {"#{\"name\": \"a\", \"op\": \"relu\", \"input\": \"input\", \"inputs\": []}",
-         "net.json: layer 'a' (relu) has both \"input\" and \"inputs\"; expected one of them"},
-        {"#{\"name\": \"a\", \"op\": \"relu\", \"inputs\": \"input\"}",
-         "net.json: layer 'a' (relu): \"inputs\" is a string; expected an array of names"},
-        {"#{\"name\": \"a\", \"op\": \"relu\", \"input\": 3}",
-         "net.json: layer 'a' (relu): its input is an integer; expected a layer's name"},
-        {"#{\"name\": \"a\", \"op\": \"add\", \"input\": \"input\"}",
-         "net.json: layer 'a' (add) has 1 input; expected 2"},
-        {"#{\"name\": \"a\", \"op\": \"relu\", \"inputs\": [\"input\", \"input\"]}",
-         "net.json: layer 'a' (relu) has 2 inputs; expected 1"},
-        {"#{\"name\": \"a\", \"op\": \"relu\", \"input\": \"b\"}",
-         "net.json: layer 'a' (relu): there is no layer 'b' to be its input"},
-        {"#{\"name\": \"a\", \"op\": \"relu\", \"input\": \"input\", \"slope\": 1}",
-         "net.json: layer 'a' (relu): unknown key 'slope'; expected name, op, input"},
-        {"#{\"name\": \"a\", \"op\": \"conv2d\", \"input\": \"input\", \"strid\": 1}",
-         "net.json: layer 'a' (conv2d): unknown key 'strid'; expected name, op, input, channels, filter, stride, "
-         "padding, bias"},
-        {"#{\"name\": \"a\", \"op\": \"conv2d\", \"input\": \"input\", \"filter\": 3}",
-         "net.json: layer 'a' (conv2d) has no \"channels\""},
-        {"#{\"name\": \"a\", \"op\": \"conv2d\", \"input\": \"input\", \"channels\": 8.0, \"filter\": 3}",
-         "net.json: layer 'a' (conv2d): \"channels\" is a number; expected an integer"},
-        {"#{\"name\": \"a\", \"op\": \"conv2d\", \"input\": \"input\", \"channels\": 99999999999, \"filter\": 3}",
-         "net.json: layer 'a' (conv2d): \"channels\" is 99999999999; expected 1 to 1048576"},
-        {"#{\"name\": \"a\", \"op\": \"conv2d\", \"input\": \"input\", \"channels\": 8, \"filter\": [3, 3, 3]}",
-         "net.json: layer 'a' (conv2d): \"filter\" is an array of 3; expected rows and columns"},
-        {"#{\"name\": \"a\", \"op\": \"conv2d\", \"input\": \"input\", \"channels\": 8, \"filter\": \"3\"}",
-         "net.json: layer 'a' (conv2d): \"filter\" is a string; expected an integer or two in an array"},
-        {"#{\"name\": \"a\", \"op\": \"conv2d\", \"input\": \"input\", \"channels\": 8, \"filter\": 3, \"stride\": [1, "
-         "0]}",
-         "net.json: layer 'a' (conv2d): \"stride\" is 0; expected 1 to 255"},
-        {"#{\"name\": \"a\", \"op\": \"conv2d\", \"input\": \"input\", \"channels\": 8, \"filter\": 3, \"bias\": 1}",
-         "net.json: layer 'a' (conv2d): \"bias\" is an integer; expected true or false"},
-        {"#{\"name\": \"a\", \"op\": \"dropout\", \"input\": \"input\", \"rate\": \"x\"}",
-         "net.json: layer 'a' (dropout): \"rate\" is a string; expected a number"},
-        {"#{\"name\": \"a\", \"op\": \"dropout\", \"input\": \"input\", \"rate\": -1}",
-         "net.json: layer 'a' (dropout): \"rate\" is -1; expected 0 to 0.999"},
-        {"#{\"name\": \"a\", \"op\": \"conv2d\", \"input\": \"input\", \"channels\": 8, \"filter\": 9}",
-         "net.json: layer 'a' (conv2d): a filter of 9x9 does not fit its input of 8x8x3 with padding 0x0"},
-        {"#{\"name\": \"a\", \"op\": \"linear\", \"input\": \"input\", \"channels\": 8}",
-         "net.json: layer 'a' (linear): its input is 8x8x3; expected 1x1xc: put a flatten or a global_avgpool before "
-         "it"},
-        {"#{\"name\": \"a\", \"op\": \"relu\", \"input\": \"input\"}, {\"name\": \"a\", \"op\": \"relu\", \"input\": "
-         "\"input\"}",
-         "net.json: layer 'a': there are two layers of that name"},
-        {"#{\"name\": \"input\", \"op\": \"relu\", \"input\": \"input\"}",
-         "net.json: layer 'input': this name is reserved"},
-        {"#{\"name\": \"a\", \"op\": \"relu\", \"input\": \"input\"}, {\"name\": \"b\", \"op\": \"relu\", \"input\": "
-         "\"input\"}",
-         "net.json: layer 'a' (relu): no layer reads it, and it is not the network's output, which is 'b'"},
-        {"#{\"name\": \"a\", \"op\": \"relu\", \"input\": \"a\"}", "net.json: layers form a cycle: 'a' -> 'a'"},
-        {"#{\"name\": \"o\", \"op\": \"relu\", \"input\": \"c\"}, {\"name\": \"a\", \"op\": \"relu\", \"input\": "
-         "\"c\"},"
-         "{\"name\": \"b\", \"op\": \"relu\", \"input\": \"a\"}, {\"name\": \"c\", \"op\": \"add\", \"inputs\": "
-         "[\"input\", \"b\"]}",
-         "net.json: layers form a cycle: 'a' -> 'b' -> 'c' -> 'a'"},
-    };
     pinion_context *ctx = test_context();
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         pinion_network *network = NULL;
-        const char *json = cases[i].json[0] == '#' ? around(cases[i].json + 1) : cases[i].json;
+        const char *json = refused[i].json[0] == '#' ? around(refused[i].json + 1) : refused[i].json;
         assert_int_equal(parse(ctx, json, NULL, &network), PINION_EFORMAT);
         const char *sentence = pinion_context_error(ctx);
-        if (strcmp(cases[i].sentence, not_json) == 0) /* the rest is jansson's */
+        if (strcmp(refused[i].sentence, not_json) == 0) /* the rest is jansson's */
             assert_memory_equal(sentence, not_json, strlen(not_json));
         else
-            assert_string_equal(sentence, cases[i].sentence);
+            assert_string_equal(sentence, refused[i].sentence);
         assert_null(network);
         assert_int_equal(atomic_load(&ctx->live_bytes), 0);
     }

@@ -75,8 +75,7 @@ static void test_shapes(void **state)
     test_context_end(ctx);
 }
 
-/* Each refusal leaves the network as it was. */
-static void test_refusals(void **state)
+static void test_refused_inputs(void **state)
 {
     (void)state;
     pinion_context *ctx = test_context();
@@ -87,12 +86,28 @@ static void test_refusals(void **state)
         ctx, pinion_network_create(ctx, "a", (pinion_shape){0, 1, 1}, &n), PINION_EINVAL,
         "network 'a': its input is 0x1x1; expected rows and columns of 1 to 65536, channels of 1 to 1048576, "
         "at most 2147483647 elements");
+    static const pinion_shape bad[] = {{1, 65537, 1},     {65537, 1, 1}, {1, 1, 1048577},
+                                       {65536, 32768, 1}, {1, 0, 1},     {1, 1, -1}};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_int_equal(pinion_network_create(ctx, "a", bad[i], &n), PINION_EINVAL);
     assert_null(n);
-    n = create(ctx, 8, 8, 4);
+    test_context_end(ctx);
+}
+
+/* Each refusal leaves the network as it was. */
+static void test_refused_layers(void **state)
+{
+    (void)state;
+    pinion_context *ctx = test_context();
+    pinion_network *n = create(ctx, 8, 8, 4);
     pinion_layer a = 99;
     pinion_conv2d conv = {.k = 4, .r = 3, .s = 3};
     assert_refused(ctx, pinion_network_add_conv2d(n, "", PINION_INPUT, &conv, &a), PINION_EINVAL,
                    "a layer's name is not valid: expected 1 to 255 letters, digits and _ . - / :");
+    char name[257];
+    memset(name, 'x', sizeof name);
+    name[256] = '\0';
+    assert_int_equal(pinion_network_add_conv2d(n, name, PINION_INPUT, &conv, &a), PINION_EINVAL);
     assert_refused(ctx, pinion_network_add_conv2d(n, "input", PINION_INPUT, &conv, &a), PINION_EINVAL,
                    "layer 'input': this name is reserved");
     assert_refused(ctx, pinion_network_add_conv2d(n, "x", 0, &conv, &a), PINION_EINVAL,
@@ -132,7 +147,16 @@ static void test_refusals(void **state)
     assert_int_equal(n->layer_count, 0);
     assert_int_equal(n->param_count, 0);
     assert_refused(ctx, pinion_network_init_weights(n, 1), PINION_EINVAL, "network 'mine' has no layers");
+    pinion_network_destroy(n);
+    test_context_end(ctx);
+}
 
+static void test_refused_graphs(void **state)
+{
+    (void)state;
+    pinion_context *ctx = test_context();
+    pinion_network *n = create(ctx, 8, 8, 4);
+    pinion_layer a;
     assert_done(ctx, pinion_network_add_relu(n, "x", PINION_INPUT, &a));
     assert_refused(ctx, pinion_network_add_relu(n, "x", a, NULL), PINION_EINVAL,
                    "layer 'x': there is a layer of that name already");
@@ -252,6 +276,12 @@ static void test_init(void **state)
     assert_memory_equal(a->block, b->block, a->block_bytes);
     for (size_t i = 0; i < a->param_count; i++)
         check_init(a, i);
+    /* Parameters of the same shape have values of their own. */
+    int first = a->layers[0].params[0], last = a->layers[a->layer_count - 1].params[0];
+    assert_int_equal(a->params[last].spec.init, PINION__INIT_UNIFORM_FAN_IN);
+    float one = pinion__param_data(a, last)[0] * sqrtf(1280), other = pinion__param_data(a, last + 1)[0] * sqrtf(1280);
+    assert_true(one != other && fabsf(one) <= 1 && fabsf(other) <= 1);
+    assert_true(pinion__param_data(a, first)[0] != 0);
     pinion_network_destroy(a);
     pinion_network_destroy(b);
     test_context_end(ctx);
@@ -284,8 +314,10 @@ static void test_block(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes), cmocka_unit_test(test_refusals), cmocka_unit_test(test_patterns),
-        cmocka_unit_test(test_init),   cmocka_unit_test(test_block),
+        cmocka_unit_test(test_shapes),         cmocka_unit_test(test_refused_inputs),
+        cmocka_unit_test(test_refused_layers), cmocka_unit_test(test_refused_graphs),
+        cmocka_unit_test(test_patterns),       cmocka_unit_test(test_init),
+        cmocka_unit_test(test_block),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -119,7 +119,9 @@ static void test_hostile_frame(void **state)
                    "w: its header would have 18446744073709551615 bytes, but the file has 10");
     file = make("{", 0);
     assert_int_equal(parse(ctx, &file, &out), PINION_EFORMAT);
-    file = make("{\"a\": {\"dtype\": \"U8\", \"shape\": [0], \"data_offsets\": [0, 0]}, \"a\": 1}", 0);
+    file = make("{\"a\": {\"dtype\": \"U8\", \"shape\": [1], \"data_offsets\": [0, 1]}, "
+                "\"a\": {\"dtype\": \"U8\", \"shape\": [1], \"data_offsets\": [0, 1]}}",
+                1);
     assert_int_equal(parse(ctx, &file, &out), PINION_EFORMAT);
     file = make("{\"a\\nb\\u001b\": 1}", 0);
     assert_refused(ctx, parse(ctx, &file, &out), PINION_EFORMAT, "w: tensor 'a?b?' is not described by an object");
@@ -186,7 +188,9 @@ static void test_save(void **state)
         {.name = (char *)"last", .dtype = PINION__BF16, .rank = 0},
     };
     pinion__st_pair pairs[] = {
-        {(char *)"text", (char *)"line\nline\t\"quoted\" \\ \303\274\001"},
+        {(char *)"text",
+         (char *)"line\nline\t\"quoted\" \\ "
+                 "\303\274\001\302\200\337\277\340\240\200\342\202\254\360\237\230\200\364\217\277\277"},
         {(char *)"broken", (char *)"\377a\300\200b\355\240\200"},
     };
     int calls = 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Networks for tests of plans and runners: a random graph with many shared inputs, views and dead ends, and operands for a step of it.
+ * Networks for tests of plans and runners: a random graph with many shared inputs and views, and operands
+ * for a step of it.
  */
 #ifndef TESTS_PLAN_NETWORKS_H
 #define TESTS_PLAN_NETWORKS_H
@@ -9,6 +10,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "base/random.h"
@@ -92,8 +94,8 @@ static inline bool is_read(const pinion_network *network, pinion_layer layer)
     return false;
 }
 
-/* A function of the seed: `depth` random layers, the sum of those that nobody reads, two views, their sum, and the classifier. Weights are
- * initialised. */
+/* A function of the seed: `depth` random layers, the sum of those that nobody reads, two views, their sum, and the
+ * classifier. Weights are initialised. */
 static inline pinion_network *make_random_network(pinion_context *ctx, uint64_t seed, int depth, bool smooth)
 {
     draws from = {.seed = seed};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Plans: the task list of a small network as text, layouts and edges of random graphs against a brute-force check, freezing, bad options, and every
- * allocation failing in turn.
+ * Plans: the task list of a small network as text, layouts and edges of random graphs against a brute-force check,
+ * freezing, bad options, and every allocation failing in turn.
  */
 #include "plan/networks.h"
 
@@ -159,7 +159,8 @@ static void test_inference_tasks(void **state)
                            "fc linear forward\n");
 }
 
-static void expect_refusal(const pinion_network *network, const pinion_plan_options *options, int code, const char *part)
+static void expect_refusal(const pinion_network *network, const pinion_plan_options *options, int code,
+                           const char *part)
 {
     pinion__processor *ref = make_ref(network->ctx);
     pinion_plan *plan = (pinion_plan *)(uintptr_t)8;
@@ -206,7 +207,8 @@ static void test_refusals(void **state)
     pinion_context_destroy(ctx);
 }
 
-/* The bytes that task t uses as operand i (PINION__MAX_OPERANDS: its scratch), in one numbering of arena, weights and moments. */
+/* The bytes that task t uses as operand i (PINION__MAX_OPERANDS: its scratch), in one numbering of arena, weights and
+ * moments. */
 typedef struct range {
     int place;
     size_t begin, end;
@@ -245,7 +247,8 @@ static bool conflict(const pinion_plan *plan, int t, int u)
     return false;
 }
 
-/* Every pair of tasks of which one writes what the other uses is ordered by a path of edges, and so is everything behind the gate. */
+/* Every pair of tasks of which one writes what the other uses is ordered by a path of edges, and so is everything
+ * behind the gate. */
 static void check_edges(const pinion_plan *plan)
 {
     int count = (int)plan->task_count;
@@ -274,7 +277,8 @@ static void check_edges(const pinion_plan *plan)
     free(path);
 }
 
-/* Storages whose lives meet do not share bytes; a task's operands that it writes share bytes with none of its others. */
+/* Storages whose lives meet do not share bytes; a task's operands that it writes share bytes with none of its others.
+ */
 static void check_layout(const pinion_plan *plan)
 {
     for (size_t i = 0; i < plan->storage_count; i++) {
@@ -466,11 +470,16 @@ static void test_public_plan(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_training_tasks),      cmocka_unit_test(test_clipping_tasks),
-        cmocka_unit_test(test_frozen_middle_tasks), cmocka_unit_test(test_inference_tasks),
-        cmocka_unit_test(test_refusals),            cmocka_unit_test(test_random_graphs),
-        cmocka_unit_test(test_zoo_arena),           cmocka_unit_test(test_same_plan),
-        cmocka_unit_test(test_failing_allocations), cmocka_unit_test(test_public_plan),
+        cmocka_unit_test(test_training_tasks),
+        cmocka_unit_test(test_clipping_tasks),
+        cmocka_unit_test(test_frozen_middle_tasks),
+        cmocka_unit_test(test_inference_tasks),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_random_graphs),
+        cmocka_unit_test(test_zoo_arena),
+        cmocka_unit_test(test_same_plan),
+        cmocka_unit_test(test_failing_allocations),
+        cmocka_unit_test(test_public_plan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Steps of random networks: shared bytes against separate ones, gradients against differences of the loss, several processors against
- * one, freezing, clipping, steps that allocate nothing, steps that fail and say where.
+ * Steps of random networks: shared bytes against separate ones, gradients against differences of the loss, several
+ * processors against one, freezing, clipping, steps that allocate nothing, steps that fail and say where.
  */
 #include "plan/networks.h"
 #include "run/runner.h"
@@ -169,7 +169,8 @@ static void test_gradients_against_differences(void **state)
             }
         }
         double by = 1e-3;
-        double measured = (loss_at(&m, start_weights, direction, by) - loss_at(&m, start_weights, direction, -by)) / (2 * by);
+        double measured =
+            (loss_at(&m, start_weights, direction, by) - loss_at(&m, start_weights, direction, -by)) / (2 * by);
         if (fabs(measured - slope) > 5e-3 * scale + 1e-3)
             fail_msg("seed %d: the loss changes by %g, the gradients say %g", (int)seed, measured, slope);
         free(start_weights);
@@ -204,8 +205,9 @@ static void test_random_delays(void **state)
         assignment by = {.seed = seed, .processors = 2 + (int)(seed % 3)};
         assert_int_equal(pinion__processor_create_simulated(ctx, "alone", 0, 0, &one.processors[0]), PINION_OK);
         for (; many.processor_count < by.processors; many.processor_count++)
-            assert_int_equal(pinion__processor_create_simulated(ctx, "simulated", seed * 7 + (uint64_t)many.processor_count,
-                                                                MAX_DELAY_NS, &many.processors[many.processor_count]),
+            assert_int_equal(pinion__processor_create_simulated(ctx, "simulated",
+                                                                seed * 7 + (uint64_t)many.processor_count, MAX_DELAY_NS,
+                                                                &many.processors[many.processor_count]),
                              PINION_OK);
         start(&one, &options, NULL);
         start(&many, &options, &(pinion__plan_tuning){.processor_of = assign, .user = &by});
@@ -353,11 +355,13 @@ static void check_diagnosis(pinion_context *ctx, int processors)
     step(&m, 0);
     poison(&m, "conv2.weight", NAN);
     poison(&m, "conv1.weight", 1e25f); /* bn1's running variance overflows in the failed step */
-    expect_not_finite(&m, 16, "step 17: the loss is not finite; the first non-finite value is in the weights of layer 'conv2'");
+    expect_not_finite(&m, 16,
+                      "step 17: the loss is not finite; the first non-finite value is in the weights of layer 'conv2'");
     poison(&m, "conv1.weight", 0.0f);
     poison(&m, "conv2.weight", 3e38f);
     poison(&m, "bn1.bias", 3e38f);
-    expect_not_finite(&m, 1, "step 2: the loss is not finite; the first non-finite value is in the output of layer 'conv2'");
+    expect_not_finite(&m, 1,
+                      "step 2: the loss is not finite; the first non-finite value is in the output of layer 'conv2'");
     poison(&m, "bn1.bias", 0.0f);
     poison(&m, "conv2.weight", 0.0f);
     m.images[5] = INFINITY;
@@ -428,7 +432,8 @@ static void test_clipping(void **state)
             const pinion__param *param = &m.network->params[p];
             const float *gradient = pinion__runner_gradient(m.runner, p);
             for (size_t k = 0; gradient && k < param->bytes / sizeof(float); k++) {
-                double by = (double)before[param->offset / sizeof(float) + k] - (double)pinion__param_data(m.network, p)[k];
+                double by =
+                    (double)before[param->offset / sizeof(float) + k] - (double)pinion__param_data(m.network, p)[k];
                 moved += by * by;
                 norm += (double)gradient[k] * (double)gradient[k];
             }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * conv2d backward_data as indirect products: dx[y] = sum over taps r of dy[(y + pad - r) / stride] * w[r] where the division is exact.
- * The pixels of dx fall into stride_h x stride_w phases by their position modulo the stride; all pixels of a phase meet the same
- * taps, r = r0, r0 + stride, …, so a phase is a gemm_pixels of its own with the reduction over k. A phase without taps becomes zero.
+ * conv2d backward_data as indirect products: dx[y] = sum over taps r of dy[(y + pad - r) / stride] * w[r] where the
+ * division is exact. The pixels of dx fall into stride_h x stride_w phases by their position modulo the stride; all
+ * pixels of a phase meet the same taps, r = r0, r0 + stride, …, so a phase is a gemm_pixels of its own with the
+ * reduction over k. A phase without taps becomes zero.
  *
  * Scratch: panels [channel block][tap of the phase][k][columns], a row of zeros, a table of pointers for each worker.
  */
@@ -71,13 +72,14 @@ static size_t scratch_bytes(const pinion__args *args)
 
 static void run_phase(const pinion__args *args, const pinion__conv *conv, int y, int x)
 {
-    const pinion__view *w = &args->operand[PINION__CONV_BACKWARD_DATA_W], *dx = &args->operand[PINION__CONV_BACKWARD_DATA_DX];
+    const pinion__view *w = &args->operand[PINION__CONV_BACKWARD_DATA_W],
+                       *dx = &args->operand[PINION__CONV_BACKWARD_DATA_DX];
     panel_packing packing = {.w = w,
-                       .panels = args->scratch,
-                       .rows = phase_of(y, conv->r, conv->stride_h, conv->pad_h),
-                       .columns = phase_of(x, conv->s, conv->stride_w, conv->pad_w),
-                       .stride_h = conv->stride_h,
-                       .stride_w = conv->stride_w};
+                             .panels = args->scratch,
+                             .rows = phase_of(y, conv->r, conv->stride_h, conv->pad_h),
+                             .columns = phase_of(x, conv->s, conv->stride_w, conv->pad_w),
+                             .stride_h = conv->stride_h,
+                             .stride_w = conv->stride_w};
     const int taps = packing.rows.taps * packing.columns.taps;
     if (taps == 0 && args->accumulate)
         return;

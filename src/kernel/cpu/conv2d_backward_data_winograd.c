@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * conv2d backward_data, 3x3 with stride 1, by Winograd's algorithm: the convolution of dy, padded by 2 - pad, with the filters turned round and
- * input and output channels exchanged.
+ * conv2d backward_data, 3x3 with stride 1, by Winograd's algorithm: the convolution of dy, padded by 2 - pad, with the
+ * filters turned round and input and output channels exchanged.
  */
 #include "kernel/cpu/winograd.h"
 
@@ -36,4 +36,5 @@ static void run(const pinion__args *args)
     PINION__CPU_SHARED(winograd_conv)(&conv, args->workers);
 }
 
-PINION__CPU_KERNEL(conv2d_backward_data_winograd) = {.applicable = applicable, .scratch_bytes = scratch_bytes, .run = run};
+PINION__CPU_KERNEL(conv2d_backward_data_winograd) = {
+    .applicable = applicable, .scratch_bytes = scratch_bytes, .run = run};

@@ -1,29 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * conv2d backward_weights: dw[k][r][s][c] = sum over pixels of dy[p][k] * x[p*stride - pad + tap][c]. A register tile is up to
- * PINION__TILE_ROWS filters times one block of channels at one tap; both operands are read where they stand. An item of the parallel
- * loop owns all taps of one such tile and walks over the pixels in chunks that stay in the caches, all taps on a chunk before the next.
- * The order of the sums depends on shapes only. The last block of channels overlaps the one before it and writes only its own.
+ * conv2d backward_weights: dw[k][r][s][c] = sum over pixels of dy[p][k] * x[p*stride - pad + tap][c]. A register tile
+ * is up to PINION__TILE_ROWS filters times one block of channels at one tap; both operands are read where they stand.
+ * An item of the parallel loop owns all taps of one such tile and walks over the pixels in chunks that stay in the
+ * caches, all taps on a chunk before the next. The order of the sums depends on shapes only. The last block of channels
+ * overlaps the one before it and writes only its own.
  *
- * Fewer channels than a block (the first layer): patches of x are unfolded to rows of r*s*c, a batch of rows at a time, and take the
- * place of x with a single tap; the tiles then live in scratch from batch to batch.
+ * Fewer channels than a block (the first layer): patches of x are unfolded to rows of r*s*c, a batch of rows at a time,
+ * and take the place of x with a single tap; the tiles then live in scratch from batch to batch.
  *
  * Scratch: tiles of each worker; or unfolded rows and all tiles.
  */
 #include "kernel/cpu/column_sums.h"
 #include "kernel/cpu/conv2d.h"
 
-enum { CHUNK_PIXELS = 1024, BLOCK_PIXELS = 256, UNFOLDED_FLOATS = 1 << 21, TILE = PINION__TILE_ROWS * PINION__TILE_COLUMNS };
+enum {
+    CHUNK_PIXELS = 1024,
+    BLOCK_PIXELS = 256,
+    UNFOLDED_FLOATS = 1 << 21,
+    TILE = PINION__TILE_ROWS * PINION__TILE_COLUMNS
+};
 
 typedef struct gradient {
     pinion__conv conv;
     pinion__view x, dy, dw;
     bool accumulate, unfold;
-    int width;         /* columns of the product: channels, or the unfolded r*s*c rounded up to blocks */
+    int width; /* columns of the product: channels, or the unfolded r*s*c rounded up to blocks */
     int filter_tiles, column_tiles;
-    float *tiles;      /* taps tiles a worker; unfolded: all tiles */
-    float *unfolded;   /* rows x dy.w x width */
-    int first, rows;   /* unfolded: the output rows of this batch, counted over the images */
+    float *tiles;    /* taps tiles a worker; unfolded: all tiles */
+    float *unfolded; /* rows x dy.w x width */
+    int first, rows; /* unfolded: the output rows of this batch, counted over the images */
 } gradient;
 
 static gradient gradient_of(const pinion__args *args)
@@ -34,8 +40,7 @@ static gradient gradient_of(const pinion__args *args)
                   .dw = args->operand[PINION__CONV_BACKWARD_WEIGHTS_DW],
                   .accumulate = args->accumulate};
     g.unfold = g.x.c < PINION__TILE_COLUMNS;
-    g.column_tiles =
-        pinion__ceil_div(g.unfold ? g.conv.r * g.conv.s * g.x.c : g.x.c, PINION__TILE_COLUMNS);
+    g.column_tiles = pinion__ceil_div(g.unfold ? g.conv.r * g.conv.s * g.x.c : g.x.c, PINION__TILE_COLUMNS);
     g.width = g.unfold ? g.column_tiles * PINION__TILE_COLUMNS : g.x.c;
     g.filter_tiles = pinion__ceil_div(g.dy.c, PINION__TILE_ROWS);
     const int rows = UNFOLDED_FLOATS / (g.width * g.dy.w);
@@ -58,7 +63,8 @@ static size_t scratch_bytes(const pinion__args *args)
 }
 
 /* The rows of the tile that begins at filter `k`, columns first … last of it at `tap`, into dw. */
-static void write_tile(const gradient *g, const float *tile, int k, int count, int tap, int channel, int first, int last)
+static void write_tile(const gradient *g, const float *tile, int k, int count, int tap, int channel, int first,
+                       int last)
 {
     const ptrdiff_t filter = (ptrdiff_t)g->conv.r * g->conv.s * g->dw.ld;
     for (int i = 0; i < count; i++) {
@@ -122,7 +128,8 @@ static void reduce_span(const gradient *g, span part, float *tiles, int k, int c
 static void item(void *user, size_t index, int lane)
 {
     const gradient *g = user;
-    const int filter_tile = (int)(index / (size_t)g->column_tiles), column_tile = (int)(index % (size_t)g->column_tiles);
+    const int filter_tile = (int)(index / (size_t)g->column_tiles),
+              column_tile = (int)(index % (size_t)g->column_tiles);
     const int k = pinion__piece_begin(g->dy.c, g->filter_tiles, filter_tile);
     const int count = pinion__piece_begin(g->dy.c, g->filter_tiles, filter_tile + 1) - k;
     const int begin = column_tile * PINION__TILE_COLUMNS;
@@ -185,7 +192,8 @@ static void unfolded_item(void *user, size_t index, int lane)
 {
     (void)lane;
     const gradient *g = user;
-    const int filter_tile = (int)(index / (size_t)g->column_tiles), column_tile = (int)(index % (size_t)g->column_tiles);
+    const int filter_tile = (int)(index / (size_t)g->column_tiles),
+              column_tile = (int)(index % (size_t)g->column_tiles);
     const int k = pinion__piece_begin(g->dy.c, g->filter_tiles, filter_tile);
     const int pixels = g->rows * g->dy.w;
     pinion__gemm_reduce product = {.a_column = g->dy.ld,
@@ -205,12 +213,14 @@ static void unfolded_item(void *user, size_t index, int lane)
 /* One column of the tile after the other: it is (tap, channel) of the unfolded row. */
 static void write_unfolded(const gradient *g, size_t index)
 {
-    const int filter_tile = (int)(index / (size_t)g->column_tiles), column_tile = (int)(index % (size_t)g->column_tiles);
+    const int filter_tile = (int)(index / (size_t)g->column_tiles),
+              column_tile = (int)(index % (size_t)g->column_tiles);
     const int k = pinion__piece_begin(g->dy.c, g->filter_tiles, filter_tile);
     const int count = pinion__piece_begin(g->dy.c, g->filter_tiles, filter_tile + 1) - k;
     const int used = g->conv.r * g->conv.s * g->x.c, begin = column_tile * PINION__TILE_COLUMNS;
     for (int j = 0; j < PINION__TILE_COLUMNS && begin + j < used; j++)
-        write_tile(g, g->tiles + (ptrdiff_t)index * TILE, k, count, (begin + j) / g->x.c, (begin + j) % g->x.c, j, j + 1);
+        write_tile(g, g->tiles + (ptrdiff_t)index * TILE, k, count, (begin + j) / g->x.c, (begin + j) % g->x.c, j,
+                   j + 1);
 }
 
 static void run_unfolded(gradient *g, pinion__workers *workers)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * conv2d forward as an indirect product: the filters are packed into panels [column block][tap][channel][columns], zeros filling the
- * last block, then every output pixel is a row of gemm_pixels.
+ * conv2d forward as an indirect product: the filters are packed into panels [column block][tap][channel][columns],
+ * zeros filling the last block, then every output pixel is a row of gemm_pixels.
  *
  * Scratch: panels, a row of zeros, a table of pointers for each worker.
  */
 #include "kernel/cpu/conv2d.h"
+#include "kernel/cpu/transpose.h"
 
 typedef struct panel_packing {
     const pinion__view *w;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What every CPU kernel file shares: the name it exports its body under. A file of this folder is compiled once per instruction set
- * with PINION__ISA_NAME set to the set's name, so `PINION__CPU_KERNEL(relu_forward) = {.run = run};` becomes
- * pinion__cpu_relu_forward_avx512 and its sisters. Everything else in such a file must be static.
+ * What every CPU kernel file shares: the name it exports its body under. A file of this folder is compiled once per
+ * instruction set with PINION__ISA_NAME set to the set's name, so `PINION__CPU_KERNEL(relu_forward) = {.run = run};`
+ * becomes pinion__cpu_relu_forward_avx512 and its sisters. Everything else in such a file must be static.
  */
 #ifndef PINION_KERNEL_CPU_CPU_H
 #define PINION_KERNEL_CPU_CPU_H

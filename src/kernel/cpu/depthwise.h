@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Forward and backward_data of a depthwise convolution are one loop: a pixel is the sum over its taps of a source pixel times a row of the
- * filter, channel by channel. They differ in which taps a pixel has.
+ * Forward and backward_data of a depthwise convolution are one loop: a pixel is the sum over its taps of a source pixel
+ * times a row of the filter, channel by channel. They differ in which taps a pixel has.
  */
 #ifndef PINION_KERNEL_CPU_DEPTHWISE_H
 #define PINION_KERNEL_CPU_DEPTHWISE_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * depthwise_conv2d backward_data: dx[y] = sum of dy[(y + pad - r) / stride] * w[r] over the taps where the division is exact and the result
- * lies inside dy. A row of dx is an item.
+ * depthwise_conv2d backward_data: dx[y] = sum of dy[(y + pad - r) / stride] * w[r] over the taps where the division is
+ * exact and the result lies inside dy. A row of dx is an item.
  *
  * Scratch: a list of taps for each worker.
  */
@@ -32,9 +32,9 @@ static int taps_of(const rows *job, int n, int y, int x, pinion__depthwise_tap *
         for (int s = 0; s < conv->s; s++) {
             const int q = origin(x, s, conv->pad_w, conv->stride_w, dy->w);
             if (q >= 0)
-                taps[count++] = (pinion__depthwise_tap){
-                    .source = (const float *)dy->data + (((ptrdiff_t)n * dy->h + p) * dy->w + q) * dy->ld,
-                    .filter = pinion__tap(w, 0, r, s)};
+                taps[count++] = (pinion__depthwise_tap){.source = (const float *)dy->data +
+                                                                  (((ptrdiff_t)n * dy->h + p) * dy->w + q) * dy->ld,
+                                                        .filter = pinion__tap(w, 0, r, s)};
         }
     }
     return count;
@@ -44,7 +44,8 @@ static void item(void *user, size_t row, int lane)
 {
     const rows *job = user;
     const pinion__view *dx = &job->args->operand[PINION__CONV_BACKWARD_DATA_DX];
-    pinion__depthwise_tap *taps = (pinion__depthwise_tap *)job->args->scratch + (ptrdiff_t)lane * job->conv.r * job->conv.s;
+    pinion__depthwise_tap *taps =
+        (pinion__depthwise_tap *)job->args->scratch + (ptrdiff_t)lane * job->conv.r * job->conv.s;
     const int n = (int)(row / (size_t)dx->h), y = (int)(row % (size_t)dx->h);
     float *out = (float *)dx->data + (ptrdiff_t)row * dx->w * dx->ld;
     for (int x = 0; x < dx->w; x++, out += dx->ld)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * depthwise_conv2d backward_weights: dw[r][s][c] = sum over pixels of dy[p][c] * x[p*stride - pad + tap][c]. An item is a block of channels
- * over a part of the batch; how many parts there are depends on the batch only, and their sums are added in order. Within a part every row
- * of pixels is summed on its own first.
+ * depthwise_conv2d backward_weights: dw[r][s][c] = sum over pixels of dy[p][c] * x[p*stride - pad + tap][c]. An item is
+ * a block of channels over a part of the batch; how many parts there are depends on the batch only, and their sums are
+ * added in order. Within a part every row of pixels is summed on its own first.
  *
  * Scratch: sums of every part, [part][tap][channel].
  */
@@ -33,7 +33,8 @@ static size_t scratch_bytes(const pinion__args *args)
 }
 
 /* total[…] += sum over the row of dy * x, BLOCK channels. */
-PINION__INLINE void whole_row(const float *dy, ptrdiff_t dy_step, const float *x, ptrdiff_t x_step, int count, float *total)
+PINION__INLINE void whole_row(const float *dy, ptrdiff_t dy_step, const float *x, ptrdiff_t x_step, int count,
+                              float *total)
 {
     pinion__vf row[BLOCK_VECTORS];
 #pragma GCC unroll 4
@@ -42,7 +43,8 @@ PINION__INLINE void whole_row(const float *dy, ptrdiff_t dy_step, const float *x
     for (int i = 0; i < count; i++, dy += dy_step, x += x_step)
 #pragma GCC unroll 4
         for (int v = 0; v < BLOCK_VECTORS; v++)
-            row[v] = pinion__vf_fma(pinion__vf_load(dy + v * PINION__LANES), pinion__vf_load(x + v * PINION__LANES), row[v]);
+            row[v] =
+                pinion__vf_fma(pinion__vf_load(dy + v * PINION__LANES), pinion__vf_load(x + v * PINION__LANES), row[v]);
 #pragma GCC unroll 4
     for (int v = 0; v < BLOCK_VECTORS; v++)
         pinion__vf_store(total + v * PINION__LANES, pinion__vf_add(pinion__vf_load(total + v * PINION__LANES), row[v]));
@@ -131,7 +133,7 @@ static void run(const pinion__args *args)
     const pinion__view *db = &args->operand[PINION__CONV_BACKWARD_WEIGHTS_DB];
     if (db->data != NULL)
         PINION__CPU_SHARED(column_sums)
-        (&args->operand[PINION__CONV_BACKWARD_WEIGHTS_DY], db->data, args->accumulate, args->workers);
+    (&args->operand[PINION__CONV_BACKWARD_WEIGHTS_DY], db->data, args->accumulate, args->workers);
 }
 
 PINION__CPU_KERNEL(depthwise_conv2d_backward_weights) = {.scratch_bytes = scratch_bytes, .run = run};

@@ -13,7 +13,8 @@ typedef struct rows {
 
 static int taps_of(const rows *job, int n, int p, int q, pinion__depthwise_tap *taps)
 {
-    const pinion__view *x = &job->args->operand[PINION__CONV_FORWARD_X], *w = &job->args->operand[PINION__CONV_FORWARD_W];
+    const pinion__view *x = &job->args->operand[PINION__CONV_FORWARD_X],
+                       *w = &job->args->operand[PINION__CONV_FORWARD_W];
     int count = 0;
     for (int r = 0; r < job->conv.r; r++) {
         const int y = p * job->conv.stride_h - job->conv.pad_h + r;
@@ -22,9 +23,9 @@ static int taps_of(const rows *job, int n, int p, int q, pinion__depthwise_tap *
         for (int s = 0; s < job->conv.s; s++) {
             const int column = q * job->conv.stride_w - job->conv.pad_w + s;
             if (column >= 0 && column < x->w)
-                taps[count++] = (pinion__depthwise_tap){
-                    .source = (const float *)x->data + (((ptrdiff_t)n * x->h + y) * x->w + column) * x->ld,
-                    .filter = pinion__tap(w, 0, r, s)};
+                taps[count++] = (pinion__depthwise_tap){.source = (const float *)x->data +
+                                                                  (((ptrdiff_t)n * x->h + y) * x->w + column) * x->ld,
+                                                        .filter = pinion__tap(w, 0, r, s)};
         }
     }
     return count;
@@ -35,7 +36,8 @@ static void item(void *user, size_t row, int lane)
     const rows *job = user;
     const pinion__view *y = &job->args->operand[PINION__CONV_FORWARD_Y];
     const float *bias = job->args->operand[PINION__CONV_FORWARD_B].data;
-    pinion__depthwise_tap *taps = (pinion__depthwise_tap *)job->args->scratch + (ptrdiff_t)lane * job->conv.r * job->conv.s;
+    pinion__depthwise_tap *taps =
+        (pinion__depthwise_tap *)job->args->scratch + (ptrdiff_t)lane * job->conv.r * job->conv.s;
     const int n = (int)(row / (size_t)y->h), p = (int)(row % (size_t)y->h);
     float *out = (float *)y->data + (ptrdiff_t)row * y->w * y->ld;
     for (int q = 0; q < y->w; q++, out += y->ld)

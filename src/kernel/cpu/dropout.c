@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Dropout, forward and backward: the same loop on other operands, as the mask is drawn again in backward. Element e of
- * the batch is kept where draw e (lane e%4 of call e/4, counted from step*2^40) is not below the rate. The generator
- * runs on 64 calls at a time, side by side, so that the compiler has vectors to make of it; the draws are those of
- * pinion__random4.
+ * the batch is kept where draw e (lane e%4 of call e/4, counted from step*2^40), its upper 24 bits taken as a fraction,
+ * is not below the rate. The generator runs on 64 calls at a time, side by side, so that the compiler has vectors to
+ * make of it; the draws are those of pinion__random4.
  */
 #include "base/random.h"
 #include "kernel/cpu/elementwise.h"
@@ -14,8 +14,8 @@ enum { CALLS = 64, DRAWS = 4 * CALLS, ROUNDS = 10 };
 typedef struct masking {
     const pinion__args *args;
     pinion__elementwise loop;
-    uint64_t first;     /* draw of element 0 of the view */
-    uint32_t threshold; /* kept: draw >> 8 not below it */
+    uint64_t first; /* draw of element 0 of the view */
+    uint32_t limit; /* kept: draw not below it */
     float scale;
 } masking;
 
@@ -61,20 +61,27 @@ static void draw(const masking *work, uint64_t first_call, size_t calls, uint32_
             pinion__random4(seed, PINION__RANDOM_DROPOUT, stream, first_call + call, out + 4 * call);
 }
 
+static void apply(const uint32_t *restrict draws, uint32_t limit, float scale, const float *restrict x,
+                  float *restrict y, size_t count, bool accumulate)
+{
+    if (accumulate)
+        for (size_t i = 0; i < count; i++)
+            y[i] += draws[i] < limit ? 0.0F : x[i] * scale;
+    else
+        for (size_t i = 0; i < count; i++)
+            y[i] = draws[i] < limit ? 0.0F : x[i] * scale;
+}
+
 /* Elements whose draws are first, first + 1, … */
 static void row(const masking *work, const float *x, float *y, uint64_t first, size_t count)
 {
-    bool accumulate = work->loop.accumulate;
     uint32_t draws[DRAWS];
     size_t done = 0;
     while (done < count) {
         size_t skip = (size_t)((first + done) % 4);
         size_t want = count - done < DRAWS - skip ? count - done : DRAWS - skip;
         draw(work, (first + done) / 4, (skip + want + 3) / 4, draws);
-        for (size_t i = 0; i < want; i++) {
-            float value = (draws[skip + i] >> 8) < work->threshold ? 0.0F : x[done + i] * work->scale;
-            y[done + i] = accumulate ? y[done + i] + value : value;
-        }
+        apply(draws + skip, work->limit, work->scale, x + done, y + done, want, work->loop.accumulate);
         done += want;
     }
 }
@@ -98,7 +105,7 @@ static void run(const pinion__args *args)
         .args = args,
         .loop = pinion__elementwise_cut(views, VIEWS),
         .first = (args->step->number << 40) + (uint64_t)args->first_sample * sample,
-        .threshold = (uint32_t)ceil((double)dropout->rate * 0x1p24),
+        .limit = (uint32_t)ceil((double)dropout->rate * 0x1p24) << 8,
         .scale = (float)(1.0 / (1.0 - (double)dropout->rate)),
     };
     work.loop.accumulate = args->accumulate;

@@ -2,15 +2,16 @@
  *
  * The products that convolution and linear layers are made of.
  *
- * pinion__gemm_rows: out[i][0 … columns) = sum over taps t and channels c of rows[t][i][c] * panel[t][c][…]. The rows are pointers into the
- * activation itself (an indirect convolution, after Dukhan, "The Indirect Convolution Algorithm", 2019), so nothing is
- * unfolded; taps that fall into the padding point to a row of zeros.
+ * pinion__gemm_rows: out[i][0 … columns) = sum over taps t and channels c of rows[t][i][c] * panel[t][c][…]. The rows
+ * are pointers into the activation itself (an indirect convolution, after Dukhan, "The Indirect Convolution Algorithm",
+ * 2019), so nothing is unfolded; taps that fall into the padding point to a row of zeros.
  *
- * pinion__gemm_pixels: that product for every pixel of a grid, in parallel: the forward pass of a convolution, or one phase of its
- * backward_data. Source row of grid row y and tap r: y*step_h + first_h + r*tap_h; target row: target_h + y*target_step_h;
- * columns alike.
+ * pinion__gemm_pixels: that product for every pixel of a grid, in parallel: the forward pass of a convolution, or one
+ * phase of its backward_data. Source row of grid row y and tap r: y*step_h + first_h + r*tap_h; target row: target_h +
+ * y*target_step_h; columns alike.
  *
- * pinion__gemm_reduce: tile[i][j] += sum over images, rows and columns of a[i] * b[j], both read in place: backward_weights.
+ * pinion__gemm_reduce: tile[i][j] += sum over images, rows and columns of a[i] * b[j], both read in place:
+ * backward_weights.
  */
 #ifndef PINION_KERNEL_CPU_GEMM_H
 #define PINION_KERNEL_CPU_GEMM_H

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The indirect product over all pixels of a grid (gemm.h). Work is cut into (range of pixels) x (panel of columns), the panel running
- * fastest, so that a range's activations are read from the inner caches by all panels; within an item tiles of PINION__TILE_ROWS
- * pixels follow each other on one panel. How it is cut depends on shapes only, and every result is one tile's own.
+ * The indirect product over all pixels of a grid (gemm.h). Work is cut into (range of pixels) x (panel of columns), the
+ * panel running fastest, so that a range's activations are read from the inner caches by all panels; within an item
+ * tiles of PINION__TILE_ROWS pixels follow each other on one panel. How it is cut depends on shapes only, and every
+ * result is one tile's own.
  */
 #include "kernel/cpu/gemm.h"
 
@@ -59,7 +60,8 @@ static void point(const pinion__gemm_pixels *product, position at, const float *
 static float *target_of(const pinion__gemm_pixels *product, position at, int column)
 {
     const pinion__view *target = &product->target;
-    const int y = product->target_h + at.y * product->target_step_h, x = product->target_w + at.x * product->target_step_w;
+    const int y = product->target_h + at.y * product->target_step_h,
+              x = product->target_w + at.x * product->target_step_w;
     return (float *)target->data + (((ptrdiff_t)at.n * target->h + y) * target->w + x) * target->ld + column;
 }
 
@@ -97,8 +99,7 @@ static void item(void *user, size_t index, int lane)
     };
     position at = position_of(product, begin);
     for (int tile = 0; tile < tiles; tile++) {
-        rows.count =
-            pinion__piece_begin(end - begin, tiles, tile + 1) - pinion__piece_begin(end - begin, tiles, tile);
+        rows.count = pinion__piece_begin(end - begin, tiles, tile + 1) - pinion__piece_begin(end - begin, tiles, tile);
         for (int i = 0; i < rows.count; i++, move_on(product, &at)) {
             point(product, at, pointers + i, rows.count);
             out[i] = target_of(product, at, column);

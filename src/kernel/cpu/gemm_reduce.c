@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One register tile of the product that reduces over pixels (gemm.h): the innermost loops of backward_weights. The sums of a call
- * start at zero and join the tile at the end, so long reductions are summed in blocks and rounding errors grow with the root of a
- * block's length, not of the whole.
+ * One register tile of the product that reduces over pixels (gemm.h): the innermost loops of backward_weights. The sums
+ * of a call start at zero and join the tile at the end, so long reductions are summed in blocks and rounding errors
+ * grow with the root of a block's length, not of the whole.
  */
 #include "kernel/cpu/gemm.h"
 #include "kernel/cpu/tile.h"

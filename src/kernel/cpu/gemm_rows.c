@@ -46,7 +46,8 @@ PINION__INLINE void product_of(const pinion__gemm_rows *product, const int count
     for (int i = 0; i < count; i++)
 #pragma GCC unroll 2
         for (int v = 0; v < PINION__TILE_VECTORS; v++)
-            pinion__vf_store(finished + (ptrdiff_t)i * PINION__TILE_COLUMNS + (ptrdiff_t)v * PINION__LANES, sums.at[i][v]);
+            pinion__vf_store(finished + (ptrdiff_t)i * PINION__TILE_COLUMNS + (ptrdiff_t)v * PINION__LANES,
+                             sums.at[i][v]);
     finish_rows(product, finished);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * linear: the three passes of a 1x1 convolution on samples instead of pixels; operands stand in the same order and layout.
+ * linear: the three passes of a 1x1 convolution on samples instead of pixels; operands stand in the same order and
+ * layout.
  */
 #include "kernel/cpu/conv2d.h"
 

@@ -20,29 +20,39 @@ PINION__INLINE pinion__vi load_index(const uint8_t *p, int count)
     return count == PINION__LANES ? pinion__vi_load_u8(p) : pinion__vi_load_u8_part(p, count);
 }
 
-/* Elements channel … channel+count-1 of the pixel. */
-PINION__INLINE void vector(const member *of, int channel, int count, bool accumulate, float *dx)
+/* `vectors` vectors of channels, each of `count` elements. */
+PINION__INLINE void strip(const member *of, int channel, int vectors, int count, bool accumulate, float *dx)
 {
-    pinion__vf sum = pinion__vf_zero();
+    enum { MOST = 4 };
+    pinion__vf sum[MOST];
+    for (int v = 0; v < vectors; v++)
+        sum[v] = pinion__vf_zero();
     for (int p = of->rows.first; p < of->rows.end; p++) {
         for (int q = of->columns.first; q < of->columns.end; q++) {
             ptrdiff_t at = (ptrdiff_t)p * of->q + q;
             pinion__vi here = pinion__vi_set1(of->corner - p * of->stride_h * of->s - q * of->stride_w);
-            pinion__vi index = load_index(of->index + at * of->index_ld + channel, count);
-            pinion__vf dy = pinion__vf_load_some(of->dy + at * of->dy_ld + channel, count);
-            sum = pinion__vf_add(sum, pinion__vf_and(pinion__vi_eq(index, here), dy));
+            const uint8_t *index = of->index + at * of->index_ld + channel;
+            const float *dy = of->dy + at * of->dy_ld + channel;
+            for (int v = 0; v < vectors; v++) {
+                pinion__vi mine = pinion__vi_eq(load_index(index + v * PINION__LANES, count), here);
+                pinion__vf gradient = pinion__vf_load_some(dy + v * PINION__LANES, count);
+                sum[v] = pinion__vf_add(sum[v], pinion__vf_and(mine, gradient));
+            }
         }
     }
-    pinion__vf_put(dx + channel, sum, count, accumulate);
+    for (int v = 0; v < vectors; v++)
+        pinion__vf_put(dx + channel + v * PINION__LANES, sum[v], count, accumulate);
 }
 
-static void pixel(const member *of, int c, bool accumulate, float *dx)
+PINION__INLINE void pixel(const member *of, int c, bool accumulate, float *dx)
 {
     int i = 0;
+    for (; i + 4 * PINION__LANES <= c; i += 4 * PINION__LANES)
+        strip(of, i, 4, PINION__LANES, accumulate, dx);
     for (; i + PINION__LANES <= c; i += PINION__LANES)
-        vector(of, i, PINION__LANES, accumulate, dx);
+        strip(of, i, 1, PINION__LANES, accumulate, dx);
     if (i < c)
-        vector(of, i, c - i, accumulate, dx);
+        strip(of, i, 1, c - i, accumulate, dx);
 }
 
 static void row(const pinion__pooling *loop, int n, int h)
@@ -62,9 +72,13 @@ static void row(const pinion__pooling *loop, int n, int h)
         .s = pool->s,
     };
     for (int w = 0; w < dx->w; w++) {
-        of.columns = pinion__input_windows(w, pool->s, pool->stride_w, pool->pad_w, dy->w);
+        of.columns = pinion__next_windows(of.columns, w, pool->s, pool->stride_w, pool->pad_w, dy->w);
         of.corner = (h + pool->pad_h) * pool->s + w + pool->pad_w;
-        pixel(&of, dx->c, loop->args->accumulate, pinion__pool_pixel(dx, n, h, w));
+        float *to = pinion__pool_pixel(dx, n, h, w);
+        if (loop->args->accumulate)
+            pixel(&of, dx->c, true, to);
+        else
+            pixel(&of, dx->c, false, to);
     }
 }
 

@@ -14,12 +14,6 @@ typedef struct window {
     int s;
 } window;
 
-PINION__INLINE pinion__vi wins(pinion__vf value, pinion__vf best)
-{
-    pinion__vi first_nan = pinion__vi_select(pinion__vf_is_nan(best), pinion__vi_set1(0), pinion__vf_is_nan(value));
-    return pinion__vi_or(pinion__vf_gt(value, best), first_nan);
-}
-
 /* `vectors` vectors of channels, each of `count` elements. */
 PINION__INLINE void strip(const window *in, int channel, int vectors, int count, float *y, uint8_t *index)
 {
@@ -37,7 +31,7 @@ PINION__INLINE void strip(const window *in, int channel, int vectors, int count,
             pinion__vi here = pinion__vi_set1(in->corner + r * in->s + s);
             for (int v = 0; v < vectors; v++) {
                 pinion__vf value = pinion__vf_load_some(x + v * PINION__LANES, count);
-                pinion__vi better = wins(value, best[v]);
+                pinion__vi better = pinion__vi_or(pinion__vf_is_nan(value), pinion__vf_gt(value, best[v]));
                 best[v] = pinion__vf_select(better, value, best[v]);
                 where[v] = pinion__vi_select(better, here, where[v]);
             }

@@ -24,9 +24,20 @@ static inline pinion__range pinion__window_inputs(int output, int window, int st
 /* Windows 0 … outputs-1 that hold an input. */
 static inline pinion__range pinion__input_windows(int input, int window, int stride, int pad, int outputs)
 {
-    int above = input + pad - window; /* the last window to end before the input starts at or below it */
-    int first = above < 0 ? 0 : above / stride + 1, end = (input + pad) / stride + 1;
+    int over = input + pad - window; /* windows that start here or before end before the input */
+    int first = over < 0 ? 0 : over / stride + 1, end = (input + pad) / stride + 1;
     return (pinion__range){first, end < outputs ? end : outputs};
+}
+
+/* The same from the range of an input before this one ({0, 0} at first), without a division. */
+static inline pinion__range pinion__next_windows(pinion__range at, int input, int window, int stride, int pad,
+                                                 int outputs)
+{
+    while (at.first * stride - pad + window <= input)
+        at.first++;
+    while (at.end < outputs && at.end * stride - pad <= input)
+        at.end++;
+    return at;
 }
 
 /* A pass that writes `to` pixel by pixel from ranges of pixels of `from`. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The register tile of all matrix products: up to PINION__TILE_ROWS rows times PINION__TILE_VECTORS vectors of sums that stay in
- * registers while a reduction runs. Bodies are always inlined with a constant number of rows, so that the compiler unrolls them into
- * straight code; PINION__TILE_SWITCH makes the instances. Each sum is one chain in the order of the reduction.
+ * The register tile of all matrix products: up to PINION__TILE_ROWS rows times PINION__TILE_VECTORS vectors of sums
+ * that stay in registers while a reduction runs. Bodies are always inlined with a constant number of rows, so that the
+ * compiler unrolls them into straight code; PINION__TILE_SWITCH makes the instances. Each sum is one chain in the order
+ * of the reduction.
  */
 #ifndef PINION_KERNEL_CPU_TILE_H
 #define PINION_KERNEL_CPU_TILE_H

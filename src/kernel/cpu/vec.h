@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Vectors of fp32 and int32 as wide as the instruction set this file is compiled for: 16 lanes on AVX-512, 8 on AVX2, 4 on SSE2 and
- * NEON and anywhere else. The types are those of the compilers' vector extensions; intrinsics stand behind them where a compiler does
- * badly: partial loads and stores, maxima, square roots, and everything on armv7, where gcc turns float vectors into scalars
- * because NEON flushes denormals.
+ * Vectors of fp32 and int32 as wide as the instruction set this file is compiled for: 16 lanes on AVX-512, 8 on AVX2, 4
+ * on SSE2 and NEON and anywhere else. The types are those of the compilers' vector extensions; intrinsics stand behind
+ * them where a compiler does badly: partial loads and stores, maxima, square roots, and everything on armv7, where gcc
+ * turns float vectors into scalars because NEON flushes denormals.
  *
- * Memory is read and written unaligned. A mask is a vector of int32 with all bits of a lane set or none. Everything is a function,
- * never an operator, in kernel code: the operators do not mean vector code on all targets.
+ * Memory is read and written unaligned. A mask is a vector of int32 with all bits of a lane set or none. Everything is
+ * a function, never an operator, in kernel code: the operators do not mean vector code on all targets.
  */
 #ifndef PINION_KERNEL_CPU_VEC_H
 #define PINION_KERNEL_CPU_VEC_H
@@ -27,7 +27,8 @@
 
 #define PINION__INLINE static inline __attribute__((always_inline, unused))
 
-/* Rows of a register tile: with PINION__TILE_VECTORS vectors a row, accumulators, one row of the other operand and a broadcast fit. */
+/* Rows of a register tile: with PINION__TILE_VECTORS vectors a row, accumulators, one row of the other operand and a
+ * broadcast fit. */
 #if defined(__AVX512F__)
 enum { PINION__LANES = 16, PINION__TILE_ROWS = 12, PINION__TILE_VECTORS = 2 };
 #elif defined(__AVX2__)
@@ -234,7 +235,8 @@ PINION__INLINE pinion__vf pinion__vf_fma(pinion__vf a, pinion__vf b, pinion__vf 
 #endif
 }
 
-/* The larger and the smaller. With a NaN in b the result is NaN on every target; with one in a it may be b: give constants first. */
+/* The larger and the smaller. With a NaN in b the result is NaN on every target; with one in a it may be b: give
+ * constants first. */
 PINION__INLINE pinion__vf pinion__vf_max(pinion__vf a, pinion__vf b)
 {
 #if defined(__AVX512F__)
@@ -390,48 +392,6 @@ PINION__INLINE float pinion__vf_largest(pinion__vf v)
     for (int i = 1; i < PINION__LANES; i++)
         largest = lanes[i] > largest ? lanes[i] : largest;
     return largest;
-}
-
-/* ---- permutation ---- */
-
-/* Interleaves blocks of `step` lanes: low takes even blocks of a and b, high the odd ones. Done for step 1, 2, 4 … this transposes. */
-#define PINION__LOW(step, lane) ((lane) & (step) ? PINION__LANES + (lane) - (step) : (lane))
-#define PINION__HIGH(step, lane) ((lane) & (step) ? PINION__LANES + (lane) : (lane) + (step))
-#define PINION__LANES4(pick, step, at) pick(step, at), pick(step, at + 1), pick(step, at + 2), pick(step, at + 3)
-#if defined(__AVX512F__)
-#define PINION__PICKS(pick, step)                                                                                      \
-    PINION__LANES4(pick, step, 0), PINION__LANES4(pick, step, 4), PINION__LANES4(pick, step, 8),                       \
-        PINION__LANES4(pick, step, 12)
-#elif defined(__AVX2__)
-#define PINION__PICKS(pick, step) PINION__LANES4(pick, step, 0), PINION__LANES4(pick, step, 4)
-#else
-#define PINION__PICKS(pick, step) PINION__LANES4(pick, step, 0)
-#endif
-#if defined(__clang__)
-#define PINION__SHUFFLE(a, b, pick, step) __builtin_shufflevector(a, b, PINION__PICKS(pick, step))
-#else
-#define PINION__SHUFFLE(a, b, pick, step) __builtin_shuffle(a, b, (pinion__vi){PINION__PICKS(pick, step)})
-#endif
-#define PINION__INTERLEAVE(v, step)                                                                                    \
-    for (int i = 0; i < PINION__LANES; i++)                                                                            \
-        if ((i & (step)) == 0) {                                                                                       \
-            const pinion__vf low = PINION__SHUFFLE((v)[i], (v)[i + (step)], PINION__LOW, step);                        \
-            const pinion__vf high = PINION__SHUFFLE((v)[i], (v)[i + (step)], PINION__HIGH, step);                      \
-            (v)[i] = low;                                                                                              \
-            (v)[i + (step)] = high;                                                                                    \
-        }
-
-/* Lane j of vector i becomes lane i of vector j. */
-PINION__INLINE void pinion__vf_transpose(pinion__vf v[PINION__LANES])
-{
-    PINION__INTERLEAVE(v, 1)
-    PINION__INTERLEAVE(v, 2)
-#if defined(__AVX2__)
-    PINION__INTERLEAVE(v, 4)
-#endif
-#if defined(__AVX512F__)
-    PINION__INTERLEAVE(v, 8)
-#endif
 }
 
 #endif

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Winograd's minimal filtering F(4x4, 3x3) (Lavin and Gray, "Fast algorithms for convolutional neural networks", 2015): tiles of 4x4
- * outputs of a 3x3 convolution with stride 1 are 36 products instead of 144. With a patch d of 6x6 inputs and a filter g
+ * Winograd's minimal filtering F(4x4, 3x3) (Lavin and Gray, "Fast algorithms for convolutional neural networks", 2015):
+ * tiles of 4x4 outputs of a 3x3 convolution with stride 1 are 36 products instead of 144. With a patch d of 6x6 inputs
+ * and a filter g
  *
  *     y = A' [ (G g G') * (B' d B) ] A,        dg = G' [ (A dy A') * (B' d B) ] G
  *
  * where * is element by element; summed over channels (or tiles) each of the 36 frequencies is a matrix product.
  *
- * The points are 0, ±3/4, ±3/2 and infinity, not the usual 0, ±1, ±2: products of the points near 1 halve the rounding error (to about
- * 2.4 times that of the direct algorithm), and B and A stay exact in binary.
+ * The points are 0, ±3/4, ±3/2 and infinity, not the usual 0, ±1, ±2: products of the points near 1 halve the rounding
+ * error (to about 2.4 times that of the direct algorithm), and B and A stay exact in binary.
  */
 #ifndef PINION_KERNEL_CPU_WINOGRAD_H
 #define PINION_KERNEL_CPU_WINOGRAD_H
@@ -86,7 +87,8 @@ PINION__INLINE void pinion__winograd_a(const pinion__vf *in, const int step, pin
 }
 
 /* A: 4 gradients of outputs to 6 frequencies. */
-PINION__INLINE void pinion__winograd_a_transposed(const pinion__vf *in, const int in_step, pinion__vf *out, const int step)
+PINION__INLINE void pinion__winograd_a_transposed(const pinion__vf *in, const int in_step, pinion__vf *out,
+                                                  const int step)
 {
     const pinion__vf e0 = in[0], e1 = in[in_step], e2 = in[2 * in_step], e3 = in[3 * in_step];
     const pinion__vf even_a = pinion__plus_scaled(e0, PINION__SQUARE_A, e2);
@@ -102,7 +104,8 @@ PINION__INLINE void pinion__winograd_a_transposed(const pinion__vf *in, const in
 }
 
 /* G': 6 frequencies to 3 taps. */
-PINION__INLINE void pinion__winograd_g_transposed(const pinion__vf *in, const int step, pinion__vf *out, const int out_step)
+PINION__INLINE void pinion__winograd_g_transposed(const pinion__vf *in, const int step, pinion__vf *out,
+                                                  const int out_step)
 {
     const pinion__vf even_a = pinion__scaled(PINION__NORM_A, pinion__vf_add(in[step], in[2 * step]));
     const pinion__vf even_b = pinion__scaled(PINION__NORM_B, pinion__vf_add(in[3 * step], in[4 * step]));
@@ -116,7 +119,8 @@ PINION__INLINE void pinion__winograd_g_transposed(const pinion__vf *in, const in
 
 /* ---- tiles ---- */
 
-/* Tiles of 4x4 over the pixels of a view of n x h x w, and where their transformed patches lie: [frequency][tile][channel]. */
+/* Tiles of 4x4 over the pixels of a view of n x h x w, and where their transformed patches lie:
+ * [frequency][tile][channel]. */
 typedef struct pinion__winograd_tiles {
     int h, w, count; /* tiles an image high and wide; in all */
 } pinion__winograd_tiles;
@@ -127,8 +131,8 @@ static inline pinion__winograd_tiles pinion__winograd_tiles_of(const pinion__vie
     return (pinion__winograd_tiles){.h = h, .w = w, .count = out->n * h * w};
 }
 
-/* Floats from one tile to the next in a transformed block: whole vectors, and two floats more so that the rows of a register tile
- * do not meet in one bank of the cache. */
+/* Floats from one tile to the next in a transformed block: whole vectors, and two floats more so that the rows of a
+ * register tile do not meet in one bank of the cache. */
 static inline ptrdiff_t pinion__winograd_ld(int channels)
 {
     return (ptrdiff_t)pinion__ceil_div(channels, PINION__LANES) * PINION__LANES + 2;
@@ -145,7 +149,7 @@ typedef struct pinion__winograd_block {
     const pinion__view *view;
     pinion__winograd_tiles tiles;
     int first, count;
-    int pad_h, pad_w; /* tile (ty, tx) begins at pixel (4*ty - pad_h, 4*tx - pad_w); pixels outside are zero */
+    int pad_h, pad_w;   /* tile (ty, tx) begins at pixel (4*ty - pad_h, 4*tx - pad_w); pixels outside are zero */
     const float *zeros; /* as many as channels */
     float *out;
     ptrdiff_t ld, plane;
@@ -168,8 +172,10 @@ typedef struct pinion__winograd_conv {
 size_t PINION__CPU_SHARED(winograd_conv_scratch)(const pinion__winograd_conv *conv, int threads);
 void PINION__CPU_SHARED(winograd_conv)(const pinion__winograd_conv *conv, pinion__workers *workers);
 
-/* One panel of transformed filters: columns `column` … of the product, all its `depth` rows: [frequency][row][PINION__TILE_COLUMNS]. */
-void PINION__CPU_SHARED(winograd_filters)(const pinion__view *w, bool backward, int column, float *out, ptrdiff_t plane);
+/* One panel of transformed filters: columns `column` … of the product, all its `depth` rows:
+ * [frequency][row][PINION__TILE_COLUMNS]. */
+void PINION__CPU_SHARED(winograd_filters)(const pinion__view *w, bool backward, int column, float *out,
+                                          ptrdiff_t plane);
 
 /* Does the algorithm pay: 3x3, stride 1, whole vectors of channels, tiles that are not mostly padding? */
 static inline bool pinion__winograd_pays(const pinion__args *args, const pinion__view *out, int from, int to)

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Forward and backward_data by Winograd's algorithm (winograd.h). Tiles are taken in batches whose transformed patches stay within
- * BATCH_FLOATS. In a batch: all patches are transformed; then an item is (range of tiles) x (panel of columns): it transforms its panel of
- * filters for itself, which is cheaper than fetching the 4 times larger transformed filters from memory, and for a few tiles at a time
- * multiplies the 36 frequencies and transforms the products back into the output.
+ * Forward and backward_data by Winograd's algorithm (winograd.h). Tiles are taken in batches whose transformed patches
+ * stay within BATCH_FLOATS. In a batch: all patches are transformed; then an item is (range of tiles) x (panel of
+ * columns): it transforms its panel of filters for itself, which is cheaper than fetching the 4 times larger
+ * transformed filters from memory, and for a few tiles at a time multiplies the 36 frequencies and transforms the
+ * products back into the output.
  *
- * Scratch: patches [frequency][tile][channel]; zeros; for each worker a panel of filters and the products of a few tiles.
+ * Scratch: patches [frequency][tile][channel]; zeros; for each worker a panel of filters and the products of a few
+ * tiles.
  */
 #include "kernel/cpu/tile.h"
 #include "kernel/cpu/winograd.h"
 
 enum {
-    BATCH_FLOATS = 3 << 19,
+    BATCH_FLOATS = 3 << 18,
     GROUP_TILES = 4 * PINION__TILE_ROWS, /* whose products are kept */
     LEAST_ITEMS = 8,
     FREQUENCIES = PINION__WINOGRAD_FREQUENCIES,
@@ -23,8 +25,8 @@ enum {
 typedef struct work {
     const pinion__winograd_conv *conv;
     pinion__winograd_tiles tiles;
-    int batch;            /* tiles a batch */
-    int first, count;     /* tiles of this batch */
+    int batch;        /* tiles a batch */
+    int first, count; /* tiles of this batch */
     int panels, ranges;
     ptrdiff_t ld, plane, filter_plane;
     float *patches, *zeros, *lanes;
@@ -60,7 +62,8 @@ size_t PINION__CPU_SHARED(winograd_conv_scratch)(const pinion__winograd_conv *co
 
 /* ---- one frequency: products[tile][column] = patches[tile][…] * filters[…][column] ---- */
 
-PINION__INLINE void multiply_rows(const float *a, ptrdiff_t ld, int depth, const float *panel, float *out, const int count)
+PINION__INLINE void multiply_rows(const float *a, ptrdiff_t ld, int depth, const float *panel, float *out,
+                                  const int count)
 {
     const float *rows[PINION__TILE_ROWS];
 #pragma GCC unroll 12
@@ -104,8 +107,8 @@ static target_tile target_of(const work *job, int tile, int column)
     const pinion__view *target = &job->conv->target;
     const int row = tile / job->tiles.w;
     const int x = tile % job->tiles.w * OUT, y = row % job->tiles.h * OUT, n = row / job->tiles.h;
-    return (target_tile){.data = (float *)target->data +
-                                 (((ptrdiff_t)n * target->h + y) * target->w + x) * target->ld + column,
+    return (target_tile){.data = (float *)target->data + (((ptrdiff_t)n * target->h + y) * target->w + x) * target->ld +
+                                 column,
                          .row = target->w * target->ld,
                          .rows = target->h - y < OUT ? target->h - y : OUT,
                          .columns = target->w - x < OUT ? target->w - x : OUT};
@@ -127,8 +130,8 @@ PINION__INLINE void transform_back(const float *products, pinion__vf outputs[OUT
         pinion__winograd_a(half + (ptrdiff_t)i * IN, 1, outputs + (ptrdiff_t)i * OUT, 1);
 }
 
-static void write_tile(const pinion__winograd_conv *conv, const target_tile *tile, const float *products, const float *bias,
-                       int channels)
+static void write_tile(const pinion__winograd_conv *conv, const target_tile *tile, const float *products,
+                       const float *bias, int channels)
 {
     pinion__vf outputs[OUT * OUT];
     transform_back(products, outputs);
@@ -156,7 +159,8 @@ static void write_group(const work *job, const float *products, int first, int c
             const int left = conv->target.c - column - c;
             const target_tile tile = target_of(job, job->first + first + i, column + c);
             write_tile(conv, &tile, products + (ptrdiff_t)i * PINION__TILE_COLUMNS + c,
-                       conv->bias == NULL ? NULL : conv->bias + column + c, left < PINION__LANES ? left : PINION__LANES);
+                       conv->bias == NULL ? NULL : conv->bias + column + c,
+                       left < PINION__LANES ? left : PINION__LANES);
         }
 }
 
@@ -165,10 +169,11 @@ static void multiply_group(const work *job, const float *filters, float *product
     const int parts = pinion__ceil_div(count, PINION__TILE_ROWS);
     for (int f = 0; f < FREQUENCIES; f++)
         for (int part = 0; part < parts; part++) {
-            const int begin = pinion__piece_begin(count, parts, part), end = pinion__piece_begin(count, parts, part + 1);
+            const int begin = pinion__piece_begin(count, parts, part),
+                      end = pinion__piece_begin(count, parts, part + 1);
             multiply(job->patches + f * job->plane + (first + begin) * job->ld, job->ld, job->conv->source.c,
-                     filters + f * job->filter_plane, products + f * (ptrdiff_t)PRODUCT_PLANE + begin * (ptrdiff_t)PINION__TILE_COLUMNS,
-                     end - begin);
+                     filters + f * job->filter_plane,
+                     products + f * (ptrdiff_t)PRODUCT_PLANE + begin * (ptrdiff_t)PINION__TILE_COLUMNS, end - begin);
         }
 }
 

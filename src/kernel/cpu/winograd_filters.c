@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Filters to frequencies (winograd.h), a panel of columns at a time. Forward: columns are output channels, rows input channels, so blocks of
- * filters are transposed; backward_data: columns are input channels, rows output channels, taps turned round.
+ * Filters to frequencies (winograd.h), a panel of columns at a time. Forward: columns are output channels, rows input
+ * channels, so blocks of filters are transposed; backward_data: columns are input channels, rows output channels, taps
+ * turned round.
  */
+#include "kernel/cpu/transpose.h"
 #include "kernel/cpu/winograd.h"
 
 enum { TAPS = 9 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Patches of activations to frequencies (winograd.h). A few tiles are an item; pixels outside the view are read from a row of zeros.
+ * Patches of activations to frequencies (winograd.h). A few tiles are an item; pixels outside the view are read from a
+ * row of zeros.
  */
 #include "kernel/cpu/winograd.h"
 
@@ -11,7 +12,8 @@ static void point(const pinion__winograd_block *block, int tile, const int size,
 {
     const pinion__view *view = block->view;
     const int tx = tile % block->tiles.w, row = tile / block->tiles.w;
-    const int y0 = row % block->tiles.h * PINION__WINOGRAD_OUT - block->pad_h, x0 = tx * PINION__WINOGRAD_OUT - block->pad_w;
+    const int y0 = row % block->tiles.h * PINION__WINOGRAD_OUT - block->pad_h,
+              x0 = tx * PINION__WINOGRAD_OUT - block->pad_w;
     const int n = row / block->tiles.h;
     for (int i = 0; i < size; i++)
         for (int j = 0; j < size; j++) {
@@ -26,7 +28,8 @@ PINION__INLINE void load(const float *const *pixels, const int count, int c, int
 {
 #pragma GCC unroll 36
     for (int i = 0; i < count; i++)
-        patch[i] = channels >= PINION__LANES ? pinion__vf_load(pixels[i] + c) : pinion__vf_load_part(pixels[i] + c, channels);
+        patch[i] =
+            channels >= PINION__LANES ? pinion__vf_load(pixels[i] + c) : pinion__vf_load_part(pixels[i] + c, channels);
 }
 
 PINION__INLINE void input_of(const pinion__vf *patch, float *out, ptrdiff_t plane)

@@ -7,7 +7,7 @@
  *     index[n,p,q,c] = r*S + s of that maximum, S columns in the window; kept where the operand is present
  *     dx[n,h,w,c]    = sum dy[n,p,q,c] over the windows whose index points at (h, w)
  *
- * A NaN wins over every number. Source: torch.nn.MaxPool2d, whose index is counted in the image instead.
+ * A NaN wins over everything before it and stays, unless another follows. Source: torch.nn.MaxPool2d, whose index is counted in the image instead.
  */
 #include "kernel/ref/ref.h"
 #include <math.h>
@@ -27,7 +27,7 @@ static maximum maximum_of(const pinion_pool *pool, const pinion__view *x, int n,
             if (row < 0 || row >= x->h || column < 0 || column >= x->w)
                 continue;
             float value = pinion__pixel(x, n, row, column)[c];
-            if (best.index < 0 || value > best.value || (isnan(value) && !isnan(best.value)))
+            if (best.index < 0 || value > best.value || isnan(value))
                 best = (maximum){value, r * pool->s + s};
         }
     }
