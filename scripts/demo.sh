@@ -17,7 +17,7 @@ echo "The processors of this machine (pinion devices):"
 $pinion devices
 echo
 echo "Training resnet18-cifar on the embedded data set (pinion train --model resnet18-cifar --data synthetic ...):"
-$pinion train --model resnet18-cifar --data synthetic --epochs 2 --batch 32 --lr 0.05 --out "$weights" --json >pinion-demo/train.json
+$pinion train --model resnet18-cifar --data synthetic --epochs 2 --batch 32 --lr 0.03 --out "$weights" --json >pinion-demo/train.json
 echo
 echo "Evaluating (pinion eval --weights $weights --data synthetic):"
 $pinion eval --weights "$weights" --data synthetic --json >pinion-demo/eval.json

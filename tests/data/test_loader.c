@@ -377,7 +377,7 @@ static void test_wait_is_measured(void **state)
     int64_t waited;
     assert_int_equal(pinion__loader_next(loader, &batch, &waited), PINION_OK);
     assert_true(waited > 20 * 1000 * 1000);
-    usleep(300000);
+    usleep(800000);
     assert_int_equal(pinion__loader_next(loader, &batch, &waited), PINION_OK);
     assert_int_equal(waited, 0);
     pinion__loader_destroy(loader);

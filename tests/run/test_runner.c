@@ -1,75 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Steps of random networks: shared bytes against separate ones, gradients against differences of the loss, several
- * processors against one, freezing, clipping, steps that allocate nothing, steps that fail and say where.
+ * Steps of networks: shared bytes against separate ones, gradients against differences of the loss, freezing, clipping,
+ * parts of a batch, steps that allocate nothing.
  */
-#include "plan/networks.h"
-#include "run/runner.h"
-
-#include <math.h>
-#include <stdlib.h>
-
-enum { BATCH = 3, SAMPLE = SIDE * SIDE * CHANNELS, MAX_DELAY_NS = 30000 };
-
-/* A network with a plan and a runner on processors of its own. */
-typedef struct machine {
-    pinion_context *ctx;
-    pinion_network *network;
-    pinion__processor *processors[4];
-    int processor_count;
-    pinion_plan *plan;
-    pinion_runner *runner;
-    float images[BATCH * SAMPLE];
-    int32_t labels[BATCH];
-} machine;
-
-static void start(machine *m, const pinion_plan_options *options, const pinion__plan_tuning *tuning)
-{
-    if (pinion__plan_create_tuned(m->network, options, tuning, m->processors, m->processor_count, &m->plan) < 0 ||
-        pinion_runner_create(m->plan, &m->runner) < 0)
-        fail_msg("%s", pinion_context_error(m->ctx));
-    make_batch(m->network, 1, BATCH, m->images, m->labels);
-}
-
-static machine make_machine(pinion_context *ctx, uint64_t seed, int depth, const pinion_plan_options *options,
-                            const pinion__plan_tuning *tuning)
-{
-    machine m = {.ctx = ctx, .network = make_random_network(ctx, seed, depth, false), .processor_count = 1};
-    m.processors[0] = make_ref(ctx);
-    start(&m, options, tuning);
-    return m;
-}
-
-static void end(machine *m)
-{
-    pinion_runner_destroy(m->runner);
-    pinion_plan_destroy(m->plan);
-    for (int i = 0; i < m->processor_count; i++)
-        pinion__processor_destroy(m->processors[i]);
-    pinion_network_destroy(m->network);
-}
-
-static pinion_runner_step_options step_options(const machine *m, uint64_t number)
-{
-    pinion_runner_step_options options = {.learning_rate = 0.01f, .seed = 3, .number = number};
-    options.clip_norm = m->plan->options.clip ? 0.5f : 0.0f;
-    return options;
-}
-
-static float step(machine *m, uint64_t number)
-{
-    pinion_runner_step_options options = step_options(m, number);
-    float loss = NAN;
-    if (pinion_runner_train(m->runner, m->images, m->labels, &options, &loss) < 0)
-        fail_msg("%s", pinion_context_error(m->ctx));
-    return loss;
-}
-
-static void expect_same_weights(const machine *a, const machine *b)
-{
-    assert_int_equal(a->network->block_bytes, b->network->block_bytes);
-    assert_memory_equal(a->network->block, b->network->block, a->network->block_bytes);
-}
+#include "run/machine.h"
 
 /* Some layers of a random network by pattern, so that gradients also end in the middle. */
 static const char *random_freeze(uint64_t seed)
@@ -180,91 +114,6 @@ static void test_gradients_against_differences(void **state)
     pinion_context_destroy(ctx);
 }
 
-typedef struct assignment {
-    uint64_t seed;
-    int processors;
-} assignment;
-
-static int assign(void *user, int index)
-{
-    const assignment *by = user;
-    return (int)(pinion__random_uniform(by->seed, DRAWS_NETWORK, 1, (uint64_t)index) * (float)by->processors);
-}
-
-/* Tasks dealt out at random to two to four processors that delay each at random: the bits of one processor. */
-static void test_random_delays(void **state)
-{
-    (void)state;
-    pinion_context *ctx = make_context();
-    for (uint64_t seed = 0; seed < 300; seed++) {
-        int depth = 3 + (int)(seed % 12);
-        pinion_plan_options options = training_options(BATCH);
-        options.clip = seed % 4 == 0;
-        machine one = {.ctx = ctx, .network = make_random_network(ctx, seed, depth, false), .processor_count = 1};
-        machine many = {.ctx = ctx, .network = make_random_network(ctx, seed, depth, false)};
-        assignment by = {.seed = seed, .processors = 2 + (int)(seed % 3)};
-        assert_int_equal(pinion__processor_create_simulated(ctx, "alone", 0, 0, &one.processors[0]), PINION_OK);
-        for (; many.processor_count < by.processors; many.processor_count++)
-            assert_int_equal(pinion__processor_create_simulated(ctx, "simulated",
-                                                                seed * 7 + (uint64_t)many.processor_count, MAX_DELAY_NS,
-                                                                &many.processors[many.processor_count]),
-                             PINION_OK);
-        start(&one, &options, NULL);
-        start(&many, &options, &(pinion__plan_tuning){.processor_of = assign, .user = &by});
-        for (uint64_t number = 0; number < 2; number++)
-            assert_true(step(&one, number) == step(&many, number));
-        expect_same_weights(&one, &many);
-        end(&one);
-        end(&many);
-    }
-    pinion_context_destroy(ctx);
-}
-
-/* Simulated processors that say when two that share cores run at once. */
-static atomic_int running, most_running;
-static void (*run_simulated)(pinion__processor *, void (*)(const void *), const void *);
-
-static void run_counted(pinion__processor *processor, void (*body)(const void *args), const void *args)
-{
-    int now = atomic_fetch_add(&running, 1) + 1;
-    if (now > atomic_load(&most_running))
-        atomic_store(&most_running, now);
-    run_simulated(processor, body, args);
-    atomic_fetch_sub(&running, 1);
-}
-
-static int run_on_three(pinion_context *ctx, bool share_cores)
-{
-    machine m = {.ctx = ctx, .network = make_random_network(ctx, 5, 20, false)};
-    pinion__processor_class counted;
-    assignment by = {.seed = 1, .processors = 3};
-    for (; m.processor_count < 3; m.processor_count++) {
-        pinion__processor **at = &m.processors[m.processor_count];
-        assert_int_equal(pinion__processor_create_simulated(ctx, "counted", 1, 300000, at), PINION_OK);
-        (*at)->core_mask[1] = share_cores ? 1 : UINT64_C(1) << m.processor_count;
-        counted = *(*at)->class_;
-        run_simulated = counted.run;
-        counted.run = run_counted;
-        (*at)->class_ = &counted;
-    }
-    pinion_plan_options options = training_options(BATCH);
-    start(&m, &options, &(pinion__plan_tuning){.processor_of = assign, .user = &by});
-    atomic_store(&most_running, 0);
-    for (uint64_t number = 0; number < 5; number++)
-        step(&m, number);
-    end(&m);
-    return atomic_load(&most_running);
-}
-
-static void test_processors_that_share_cores(void **state)
-{
-    (void)state;
-    pinion_context *ctx = make_context();
-    assert_int_equal(run_on_three(ctx, true), 1);
-    assert_true(run_on_three(ctx, false) > 1);
-    pinion_context_destroy(ctx);
-}
-
 static void test_step_allocates_nothing(void **state)
 {
     (void)state;
@@ -287,102 +136,6 @@ static void test_step_allocates_nothing(void **state)
         assert_int_equal(pinion_runner_infer(m.runner, m.images, count, logits), PINION_OK);
     assert_int_equal(atomic_load(&ctx->allocations), before);
     end(&m);
-    pinion_context_destroy(ctx);
-}
-
-static float *find_values(machine *m, const char *name)
-{
-    for (int p = 0; p < (int)m->network->param_count; p++)
-        if (strcmp(m->network->params[p].name, name) == 0)
-            return pinion__param_data(m->network, p);
-    fail_msg("no parameter %s", name);
-    return NULL;
-}
-
-/* Sets the first value of the parameter `name`. */
-static void poison(machine *m, const char *name, float value)
-{
-    find_values(m, name)[0] = value;
-}
-
-/* conv1, bn1, relu, conv2, pool, fc. */
-static pinion_network *make_chain(pinion_context *ctx)
-{
-    pinion_network *network = NULL;
-    pinion_layer at = PINION_INPUT;
-    pinion_shape input = {SIDE, SIDE, CHANNELS};
-    pinion_conv2d conv = {.k = CHANNELS, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1};
-    pinion_linear linear = {.k = CLASSES, .bias = 1};
-    assert_int_equal(pinion_network_create(ctx, "chain", input, &network), PINION_OK);
-    assert_int_equal(pinion_network_add_conv2d(network, "conv1", at, &conv, &at), PINION_OK);
-    assert_int_equal(pinion_network_add_batchnorm(network, "bn1", at, NULL, &at), PINION_OK);
-    assert_int_equal(pinion_network_add_relu(network, "relu1", at, &at), PINION_OK);
-    assert_int_equal(pinion_network_add_conv2d(network, "conv2", at, &conv, &at), PINION_OK);
-    assert_int_equal(pinion_network_add_global_avgpool(network, "pool", at, &at), PINION_OK);
-    assert_int_equal(pinion_network_add_linear(network, "fc", at, &linear, &at), PINION_OK);
-    assert_int_equal(pinion_network_init_weights(network, 1), PINION_OK);
-    return network;
-}
-
-static machine make_chain_machine(pinion_context *ctx, const pinion_plan_options *options, int processors)
-{
-    machine m = {.ctx = ctx, .network = make_chain(ctx)};
-    static assignment by = {.seed = 2};
-    by.processors = processors;
-    for (; m.processor_count < processors; m.processor_count++)
-        m.processors[m.processor_count] = make_ref(ctx);
-    start(&m, options, &(pinion__plan_tuning){.processor_of = assign, .user = &by});
-    return m;
-}
-
-static void expect_not_finite(machine *m, uint64_t number, const char *sentence)
-{
-    unsigned char *before = malloc(m->network->block_bytes);
-    memcpy(before, m->network->block, m->network->block_bytes);
-    pinion_runner_step_options options = step_options(m, number);
-    float loss = 7.0f;
-    assert_int_equal(pinion_runner_train(m->runner, m->images, m->labels, &options, &loss), PINION_ENONFINITE);
-    assert_true(loss == 7.0f);
-    assert_string_equal(pinion_context_error(m->ctx), sentence);
-    assert_memory_equal(before, m->network->block, m->network->block_bytes);
-    free(before);
-}
-
-static void check_diagnosis(pinion_context *ctx, int processors)
-{
-    pinion_plan_options options = training_options(BATCH);
-    machine m = make_chain_machine(ctx, &options, processors);
-    step(&m, 0);
-    poison(&m, "conv2.weight", NAN);
-    poison(&m, "conv1.weight", 1e25f); /* bn1's running variance overflows in the failed step */
-    expect_not_finite(&m, 16,
-                      "step 17: the loss is not finite; the first non-finite value is in the weights of layer 'conv2'");
-    poison(&m, "conv1.weight", 0.0f);
-    poison(&m, "conv2.weight", 3e38f);
-    poison(&m, "bn1.bias", 3e38f);
-    expect_not_finite(&m, 1,
-                      "step 2: the loss is not finite; the first non-finite value is in the output of layer 'conv2'");
-    poison(&m, "bn1.bias", 0.0f);
-    poison(&m, "conv2.weight", 0.0f);
-    m.images[5] = INFINITY;
-    expect_not_finite(&m, 1, "step 2: the loss is not finite; the first non-finite value is in the images");
-    m.images[5] = 0.0f;
-    poison(&m, "fc.bias", -3e38f);
-    find_values(&m, "fc.bias")[1] = 3e38f;
-    m.labels[2] = 0;
-    expect_not_finite(&m, 1, "step 2: the loss is not finite; the first non-finite value is in the loss");
-    poison(&m, "fc.bias", 0.0f);
-    find_values(&m, "fc.bias")[1] = 0.0f;
-    step(&m, 1);
-    end(&m);
-}
-
-static void test_diagnosis(void **state)
-{
-    (void)state;
-    pinion_context *ctx = make_context();
-    check_diagnosis(ctx, 1);
-    check_diagnosis(ctx, 3);
     pinion_context_destroy(ctx);
 }
 
@@ -478,120 +231,15 @@ static void test_part_of_a_batch(void **state)
     pinion_context_destroy(ctx);
 }
 
-static void test_refusals(void **state)
-{
-    (void)state;
-    pinion_context *ctx = make_context();
-    pinion_plan_options options = training_options(BATCH);
-    machine m = make_chain_machine(ctx, &options, 1);
-    pinion_runner_step_options at = step_options(&m, 0);
-    float loss, logits[BATCH * CLASSES];
-    m.labels[1] = CLASSES;
-    assert_int_equal(pinion_runner_train(m.runner, m.images, m.labels, &at, &loss), PINION_EINVAL);
-    assert_string_equal(pinion_context_error(ctx), "label 1 of the batch is 3; expected 0 to 2");
-    m.labels[1] = -1;
-    assert_int_equal(pinion_runner_train(m.runner, m.images, m.labels, &at, &loss), PINION_EINVAL);
-    m.labels[1] = 0;
-    at.learning_rate = NAN;
-    assert_int_equal(pinion_runner_train(m.runner, m.images, m.labels, &at, &loss), PINION_EINVAL);
-    at = step_options(&m, 0);
-    at.clip_norm = 1.0f;
-    assert_int_equal(pinion_runner_train(m.runner, m.images, m.labels, &at, &loss), PINION_EINVAL);
-    assert_int_equal(pinion_runner_train(m.runner, NULL, m.labels, &at, &loss), PINION_EINVAL);
-    assert_int_equal(pinion_runner_infer(m.runner, m.images, 1, logits), PINION_EINVAL);
-    end(&m);
-    pinion_context_destroy(ctx);
-}
-
-typedef struct failing {
-    int until;    /* allocations that succeed before one fails; negative: all */
-    size_t limit; /* larger ones fail */
-} failing;
-
-static void *allocate(void *user, size_t bytes, size_t alignment)
-{
-    failing *at = user;
-    if (at->until == 0 || bytes > at->limit)
-        return NULL;
-    at->until -= at->until > 0;
-    return aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-}
-
-static void release(void *user, void *block)
-{
-    (void)user;
-    free(block);
-}
-
-static pinion_context *make_failing_context(failing *at)
-{
-    pinion_context_options options = pinion_context_options_default();
-    options.alloc = allocate, options.release = release, options.alloc_user = at;
-    pinion_context *ctx = NULL;
-    assert_int_equal(pinion_context_create(&options, &ctx), PINION_OK);
-    return ctx;
-}
-
-static void test_failing_allocations(void **state)
-{
-    (void)state;
-    failing at = {.until = -1, .limit = SIZE_MAX};
-    pinion_context *ctx = make_failing_context(&at);
-    pinion_plan_options options = training_options(BATCH);
-    machine m = make_chain_machine(ctx, &options, 3);
-    pinion_runner_destroy(m.runner);
-    m.runner = NULL;
-    size_t live = atomic_load(&ctx->live_bytes);
-    int failures = 0, status = PINION_ENOMEM;
-    for (; status != PINION_OK; failures++) {
-        at.until = failures;
-        status = pinion_runner_create(m.plan, &m.runner);
-        at.until = -1;
-        assert_true(status == PINION_OK || status == PINION_ENOMEM);
-        pinion_runner_destroy(m.runner);
-        m.runner = NULL;
-        assert_int_equal(atomic_load(&ctx->live_bytes), live);
-    }
-    assert_true(failures > 8);
-    end(&m);
-    pinion_context_destroy(ctx);
-}
-
-static void test_out_of_memory_says_how_much(void **state)
-{
-    (void)state;
-    failing at = {.until = -1, .limit = 64 << 20};
-    pinion_context *ctx = make_failing_context(&at);
-    machine m = {.ctx = ctx, .network = make_chain(ctx), .processor_count = 1};
-    m.processors[0] = make_ref(ctx);
-    pinion_plan_options options = training_options(65536);
-    assert_int_equal(pinion__plan_create(m.network, &options, m.processors, 1, &m.plan), PINION_OK);
-    assert_int_equal(pinion_runner_create(m.plan, &m.runner), PINION_ENOMEM);
-    char expected[64];
-    snprintf(expected, sizeof expected, "needs %.1f MiB (%.1f MiB for", (double)m.plan->arena_bytes / 1048576 + 0.0,
-             (double)m.plan->arena_bytes / 1048576);
-    const char *said = pinion_context_error(ctx);
-    if (!strstr(said, "out of memory: training 'chain' at batch 65536 needs ") || !strstr(said, expected))
-        fail_msg("'%s' does not say '%s'", said, expected);
-    end(&m);
-    pinion_context_destroy(ctx);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shared_equals_separate),
         cmocka_unit_test(test_gradients_against_differences),
-        cmocka_unit_test(test_random_delays),
-        cmocka_unit_test(test_processors_that_share_cores),
         cmocka_unit_test(test_step_allocates_nothing),
-        cmocka_unit_test(test_diagnosis),
         cmocka_unit_test(test_freeze),
         cmocka_unit_test(test_clipping),
         cmocka_unit_test(test_part_of_a_batch),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_failing_allocations),
-        cmocka_unit_test(test_out_of_memory_says_how_much),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,7 @@ not keep, may be missing.  Inputs are NHWC float32, logits rows of float32, both
 raw and little-endian.  Exit code 0: they agree; 1: they do not; 77: PyTorch or
 safetensors is not installed, the test is skipped.
 
-    python tests/torch_interop.py --weights W.safetensors --model resnet18 --input X.f32 --logits Y.f32
+    python tests/interop/compare.py --weights W.safetensors --model resnet18 --input X.f32 --logits Y.f32
 """
 
 import argparse
@@ -22,7 +22,7 @@ except ImportError as error:
     print(f"SKIP: {error}")
     sys.exit(77)
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
 import torch_models  # noqa: E402  (lies in bench/)
 
 LAST_LAYER = {

@@ -1,0 +1,1 @@
+set(LIMIT_interop.torch 300)
