@@ -53,7 +53,7 @@ static void out_of_range(void **state)
     REFUSED(momentum, -0.5f, "momentum is -0.5");
     REFUSED(momentum, NAN, "momentum is nan");
     REFUSED(weight_decay, -1, "weight decay is -1");
-    REFUSED(weight_decay, INFINITY, "weight decay is inf");
+    REFUSED(weight_decay, INFINITY, "weight decay is inf; expected 0 or a positive");
     REFUSED(clip_norm, -1, "clip-norm is -1");
     REFUSED(clip_norm, NAN, "clip-norm is nan");
     REFUSED(label_smoothing, 1, "label smoothing is 1");

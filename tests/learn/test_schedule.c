@@ -30,6 +30,8 @@ static void constant_and_step(void **state)
     static const double factors[8] = {1, 1, 1, 1, 0.1, 0.1, 0.01, 0.01};
     for (int64_t t = 0; t < 8; t++)
         assert_rate(PINION_SCHEDULE_STEP, t, 8, 0.1 * factors[t]);
+    assert_rate(PINION_SCHEDULE_STEP, 8, 12, 0.1 * 0.1);
+    assert_rate(PINION_SCHEDULE_STEP, 9, 12, 0.1 * 0.01);
     assert_rate(PINION_SCHEDULE_STEP, 0, 1, 0.1);
     assert_rate(PINION_SCHEDULE_STEP, INT64_MAX - 1, INT64_MAX, 0.1 * 0.01);
 }
@@ -105,6 +107,8 @@ static void numbers_survive_text(void **state)
     assert_false(pinion__integer_read("1x", &integer));
     assert_true(pinion__unsigned_read("18446744073709551615", &natural) && natural == UINT64_MAX);
     assert_false(pinion__unsigned_read("-1", &natural));
+    assert_false(pinion__unsigned_read("1x", &natural));
+    assert_false(pinion__unsigned_read("18446744073709551616", &natural));
 }
 
 int main(void)

@@ -62,6 +62,8 @@ static void test_shapes(void **state)
     assert_int_equal(info.parameters, 5 * 3 * 5 * 3 + (2 * 2 * 5 + 5) + 2 * 5 + (6 * 20 + 6));
     assert_int_equal(info.weight_bytes, 4 * (info.parameters + 2 * 5));
     assert_int_equal(info.macs, 9 * 10 * (5 * 3 * 5 * 3) + 8 * 9 * (2 * 2 * 5) + 6 * 20);
+    assert_true(n->layers[4].attributes.as.batchnorm.epsilon == 1e-5f);
+    assert_true(n->layers[4].attributes.as.batchnorm.momentum == 0.1f);
     pinion_layer_info layer;
     assert_done(ctx, pinion_network_get_layer(n, 7, &layer));
     assert_string_equal(layer.name, "h");
@@ -141,6 +143,8 @@ static void test_refused_layers(void **state)
         "layer 'x' (linear): its input is 8x8x4; expected 1x1xc: put a flatten or a global_avgpool before it");
     assert_refused(ctx, pinion_network_add_dropout(n, "x", PINION_INPUT, &(pinion_dropout){.rate = 1}, &a),
                    PINION_EINVAL, "layer 'x' (dropout): \"rate\" is 1; expected 0 to 0.999");
+    assert_refused(ctx, pinion_network_add_dropout(n, "x", PINION_INPUT, &(pinion_dropout){.rate = -0.5f}, &a),
+                   PINION_EINVAL, "layer 'x' (dropout): \"rate\" is -0.5; expected 0 to 0.999");
     assert_refused(ctx, pinion_network_add_batchnorm(n, "x", PINION_INPUT, &(pinion_batchnorm){.epsilon = NAN}, &a),
                    PINION_EINVAL, "layer 'x' (batchnorm): \"epsilon\" is nan; expected 1e-12 to 1");
     assert_int_equal(a, 99);
@@ -184,6 +188,29 @@ static pinion_network *open_zoo(pinion_context *ctx, const char *model)
     pinion_network *network = NULL;
     assert_done(ctx, pinion_network_open(ctx, model, NULL, &network));
     return network;
+}
+
+/* A shape that differs in one extent only is a different shape. */
+static void test_refused_shapes(void **state)
+{
+    (void)state;
+    static const pinion_conv2d narrower[] = {
+        {.k = 4, .r = 2, .s = 1}, {.k = 4, .r = 1, .s = 2}, {.k = 5, .r = 1, .s = 1}};
+    pinion_context *ctx = test_context();
+    pinion_network *n = create(ctx, 8, 8, 4);
+    pinion_layer a, b;
+    for (int i = 0; i < 3; i++) {
+        const char *name = &"c\0d\0e"[2 * i];
+        assert_done(ctx, pinion_network_add_conv2d(n, name, PINION_INPUT, &narrower[i], &a));
+        assert_int_equal(pinion_network_add_add(n, "sum", a, PINION_INPUT, &b), PINION_EINVAL);
+    }
+    assert_done(ctx, pinion_network_add_conv2d(n, "row", PINION_INPUT, &(pinion_conv2d){.k = 4, .r = 8, .s = 1}, &a));
+    assert_done(ctx,
+                pinion_network_add_conv2d(n, "column", PINION_INPUT, &(pinion_conv2d){.k = 4, .r = 1, .s = 8}, &b));
+    assert_int_equal(pinion_network_add_linear(n, "fc", a, &(pinion_linear){.k = 2}, NULL), PINION_EINVAL);
+    assert_int_equal(pinion_network_add_linear(n, "fc", b, &(pinion_linear){.k = 2}, NULL), PINION_EINVAL);
+    pinion_network_destroy(n);
+    test_context_end(ctx);
 }
 
 static void test_patterns(void **state)
@@ -316,8 +343,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shapes),         cmocka_unit_test(test_refused_inputs),
         cmocka_unit_test(test_refused_layers), cmocka_unit_test(test_refused_graphs),
-        cmocka_unit_test(test_patterns),       cmocka_unit_test(test_init),
-        cmocka_unit_test(test_block),
+        cmocka_unit_test(test_refused_shapes), cmocka_unit_test(test_patterns),
+        cmocka_unit_test(test_init),           cmocka_unit_test(test_block),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

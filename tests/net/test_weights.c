@@ -212,6 +212,13 @@ static void test_bad_metadata(void **state)
         "pinion.class_count", "0",
         "w: metadata 'pinion.class_count' is '0'; expected 1 to 1048576, and as many as there are names of "
         "classes");
+    check_bad_metadata(
+        "pinion.class_count", "7x",
+        "w: metadata 'pinion.class_count' is '7x'; expected 1 to 1048576, and as many as there are names of "
+        "classes");
+    check_bad_metadata("pinion.class_count", "1048577",
+                       "w: metadata 'pinion.class_count' is '1048577'; expected 1 to 1048576, and as many as there are "
+                       "names of classes");
     check_bad_metadata("pinion.mean", "[1, 2]",
                        "w: metadata 'pinion.mean' is '[1, 2]'; expected three numbers in an array");
     check_bad_metadata("pinion.std", "[1, 2, 0]",

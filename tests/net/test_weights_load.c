@@ -151,8 +151,25 @@ static void test_conversions(void **state)
     test_context_end(ctx);
 }
 
+/* A classifier of which only the weight differs keeps its bias too. */
+static void test_half_a_classifier(void **state)
+{
+    (void)state;
+    pinion_context *ctx = test_context();
+    pinion_network *n = tiny(ctx);
+    float before[2];
+    memcpy(before, pinion__param_data(n, 2), sizeof before);
+    item fc = {"fc.weight", PINION__F32, {1, 2}, 2, {9, 9}};
+    assert_done(ctx, test_load(n, save_items(ctx, (item[]){good_a, fc, good_bias}, 3), true));
+    assert_true(pinion__param_data(n, 0)[1] == 2);
+    assert_memory_equal(before, pinion__param_data(n, 2), sizeof before);
+    pinion_network_destroy(n);
+    test_context_end(ctx);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_load_refusals), cmocka_unit_test(test_conversions)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_load_refusals), cmocka_unit_test(test_conversions),
+                                       cmocka_unit_test(test_half_a_classifier)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -148,13 +148,29 @@ static void test_descriptions_are_canonical(void **state)
     test_context_end(ctx);
 }
 
+/* A network that only has the name of a model is none of the zoo, also where the model could not have its input. */
+static void test_impostor(void **state)
+{
+    (void)state;
+    pinion_context *ctx = test_context();
+    for (int size = 1; size <= 32; size += 31) {
+        pinion_network *network = NULL;
+        const char *zoo = "";
+        assert_done(ctx, pinion_network_create(ctx, "alexnet-cifar", (pinion_shape){size, size, 3}, &network));
+        assert_done(ctx, pinion_network_add_global_avgpool(network, "pool", PINION_INPUT, NULL));
+        assert_done(ctx, pinion__network_zoo_model(network, &zoo));
+        assert_null(zoo);
+        pinion_network_destroy(network);
+    }
+    test_context_end(ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_counts),
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_descriptions_are_canonical),
+        cmocka_unit_test(test_counts),   cmocka_unit_test(test_names),
+        cmocka_unit_test(test_sizes),    cmocka_unit_test(test_descriptions_are_canonical),
+        cmocka_unit_test(test_impostor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
