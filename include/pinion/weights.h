@@ -2,8 +2,8 @@
  *
  * Weights in files: safetensors, names and layouts as torchvision's (convolutions KCRS, linear KC), so PyTorch
  * opens what Pinion writes and the other way round. Metadata: "pinion.model", "pinion.classes" (JSON array of
- * names), "pinion.class_count", "pinion.input" ("HxWxC"), "pinion.mean", "pinion.std", "pinion.sha256" (of the data section);
- * docs/weights.md says more.
+ * names), "pinion.class_count", "pinion.input" ("HxWxC"), "pinion.mean", "pinion.std", "pinion.sha256" (of the data
+ * section); docs/weights.md says more.
  */
 #ifndef PINION_WEIGHTS_H
 #define PINION_WEIGHTS_H

@@ -90,18 +90,14 @@ int pinion__writer_begin(pinion_context *ctx, const char *path, pinion__writer *
     PINION_TRY(pinion__copy_string(ctx, path, &writer->path));
     PINION_TRY(folder_of(ctx, path, &writer->folder));
 
-    static const char suffix[] = ".XXXXXX";
+    /* One fixed name a file: what a killed process left there is overwritten by the next save. */
+    static const char suffix[] = ".partial";
     size_t length = strlen(path);
     PINION_TRY(pinion__alloc(ctx, length + sizeof suffix, 1, "a file name", &writer->temporary));
     memcpy(writer->temporary, path, length);
     memcpy(writer->temporary + length, suffix, sizeof suffix);
-    writer->descriptor = mkostemp(writer->temporary, O_CLOEXEC);
+    writer->descriptor = open(writer->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
     PINION_FAIL_IF(writer->descriptor < 0, PINION_EIO, "%s: cannot be written: %s", path, strerror(errno));
-
-    /* mkostemp makes files private; a saved file gets what creat() would give it. */
-    mode_t mask = umask(0);
-    umask(mask);
-    (void)fchmod(writer->descriptor, 0666 & ~mask);
     *out = writer;
     return PINION_OK;
 fail:

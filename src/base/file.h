@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Files: reading whole ones, and replacing one atomically. A replaced file is written under a temporary
- * name in the same folder, synced, renamed over the old one, and the folder synced: after a crash at any
+ * Files: reading whole ones, and replacing one atomically. A replaced file is written under the temporary
+ * name PATH.partial in the same folder, synced, renamed over the old one, and the folder synced: after a crash at any
  * moment either the old or the new contents are there, whole. A temporary file is removed on failure.
  */
 #ifndef PINION_BASE_FILE_H

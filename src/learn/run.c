@@ -12,7 +12,6 @@
 
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 
 enum { TIMED_STEPS = 1 << 16 }; /* the median is that of the last so many steps */
 
@@ -74,17 +73,6 @@ fail:
     return status;
 }
 
-/* The runner knows the layer, the trainer the step. */
-static int fail_step(pinion_trainer *trainer, int code)
-{
-    if (code != PINION_ENONFINITE)
-        return code;
-    char cause[PINION__SENTENCE_MAX];
-    snprintf(cause, sizeof cause, "%s", pinion_context_error(trainer->ctx));
-    return pinion__fail(trainer->ctx, __FILE__, __LINE__, code, "step %" PRId64 ": %.900s", trainer->progress.step + 1,
-                        cause);
-}
-
 static int train_step(session *run)
 {
     pinion_trainer *trainer = run->trainer;
@@ -104,8 +92,7 @@ static int train_step(session *run)
         .number = (uint64_t)progress->step,
     };
     float loss;
-    status = pinion_runner_train(trainer->runner, batch.images, batch.labels, &step, &loss);
-    PINION_TRY(status < 0 ? fail_step(trainer, status) : status);
+    PINION_TRY(pinion_runner_train(trainer->runner, batch.images, batch.labels, &step, &loss));
     double step_ms = milliseconds(begin_ns, pinion__now_ns()), wait_ms = (double)wait_ns / 1e6;
     progress->step++;
     progress->batch++;

@@ -7,7 +7,8 @@
  *     index[n,p,q,c] = r*S + s of that maximum, S columns in the window; kept where the operand is present
  *     dx[n,h,w,c]    = sum dy[n,p,q,c] over the windows whose index points at (h, w)
  *
- * A NaN wins over everything before it and stays, unless another follows. Source: torch.nn.MaxPool2d, whose index is counted in the image instead.
+ * A NaN wins over everything before it and stays, unless another follows. Source: torch.nn.MaxPool2d, whose index is
+ * counted in the image instead.
  */
 #include "kernel/ref/ref.h"
 #include <math.h>
