@@ -24,7 +24,7 @@ static void read_image(pinion_context *ctx, const uint8_t *data, size_t size)
     if (pinion__image_decode(ctx, "file", data, size, PINION__IMAGE_PIXELS, &image) < 0)
         return;
     unsigned char fitted[SIDE * SIDE * 3];
-    if (pinion__image_fit(ctx, &image, (pinion_shape){SIDE, SIDE, 3}, fitted) < 0)
+    if (pinion__image_fit(ctx, "file", &image, (pinion_shape){SIDE, SIDE, 3}, fitted) < 0)
         abort();
     pinion__release(ctx, image.pixels);
 }

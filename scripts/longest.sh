@@ -13,6 +13,7 @@ for file in $(echo "$files" | grep '\.c$'); do
         /^[A-Za-z_].*\(/ { name = $0; sub(/\(.*/, "", name); sub(/.*[ *]/, "", name) }
         /^\{/ { start = NR }
         /^\}/ { if (start) printf "%5d %s (%s)\n", NR - start - 1, name, file; start = 0 }' "$file"
-done | sort -rn | tee /tmp/pinion-functions.$$ | head -n 5
+done | sort -rn >/tmp/pinion-functions.$$
+head -n 5 /tmp/pinion-functions.$$
 awk '{ n[NR] = $1 } END { if (NR) printf "median of %d functions: %d lines\n", NR, n[int((NR + 1) / 2)] }' /tmp/pinion-functions.$$
 rm -f /tmp/pinion-functions.$$

@@ -1,17 +1,32 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# setup.sh [PACKAGE...]: installs what the build needs, and the packages named, where they are missing. apt does it by
-# itself (as root, or through sudo); for other package managers the names are printed.
+# setup.sh [--tests] [PACKAGE...]: installs what the build needs (with --tests also what the tests need), and the Debian packages
+# named, where they are missing. apt does it by itself (as root, or through sudo); for other package managers the names are printed.
 set -eu
 
-needed="gcc g++ cmake ninja-build pkg-config libhwloc-dev libpthreadpool-dev libjansson-dev libpng-dev libjpeg-dev
-libcmocka-dev $*"
+modules="hwloc jansson libpng libjpeg"
+needed="gcc g++ cmake ninja-build pkg-config libhwloc-dev libpthreadpool-dev libjansson-dev libpng-dev libjpeg-dev"
+if [ "${1:-}" = --tests ]; then
+    shift
+    modules="$modules cmocka"
+    needed="$needed libcmocka-dev"
+fi
+
+# What counts is that the tools and libraries are there, under whatever package name.
+has_everything() {
+    command -v cmake >/dev/null && command -v ninja >/dev/null && command -v pkg-config >/dev/null &&
+        command -v "${CC:-cc}" >/dev/null && pkg-config --exists $modules &&
+        echo '#include <pthreadpool.h>' | "${CC:-cc}" -fsyntax-only -x c - 2>/dev/null
+}
+if has_everything 2>/dev/null; then
+    needed=
+fi
+needed="$needed $*"
 
 if command -v apt-get >/dev/null 2>&1; then
     missing=
     for package in $needed; do
         state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
-        # libjpeg-dev and pkg-config may be provided by packages of other names.
         [ "$state" = installed ] || missing="$missing $package"
     done
     [ -n "$missing" ] || exit 0
@@ -35,12 +50,7 @@ if command -v apt-get >/dev/null 2>&1; then
     exit 0
 fi
 
-# Elsewhere: is everything there already? Then nothing is to be done.
-if command -v cmake >/dev/null && command -v ninja >/dev/null && command -v pkg-config >/dev/null &&
-    pkg-config --exists hwloc jansson libpng libjpeg cmocka &&
-    echo '#include <pthreadpool.h>' | ${CC:-cc} -fsyntax-only -x c - 2>/dev/null; then
-    exit 0
-fi
+[ -n "$(echo $needed)" ] || exit 0
 if command -v dnf >/dev/null 2>&1; then
     echo "setup.sh: please install: dnf install gcc gcc-c++ cmake ninja-build pkgconf hwloc-devel pthreadpool-devel jansson-devel libpng-devel libjpeg-turbo-devel libcmocka-devel" >&2
 elif command -v pacman >/dev/null 2>&1; then

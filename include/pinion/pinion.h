@@ -9,6 +9,7 @@
 #include <pinion/data.h>
 #include <pinion/device.h>
 #include <pinion/error.h>
+#include <pinion/measure.h>
 #include <pinion/network.h>
 #include <pinion/plan.h>
 #include <pinion/shape.h>

@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * pinion bench: times a step on random data. The warm-up runs until caches, pages and clocks have settled (at
- * least two steps and 0.3 s); the figures are the minimum, median and maximum of the repetitions.
+ * pinion bench: times a step on random data. What the data are does not change the time.
  */
-#include "command.h"
+#include "json.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <time.h>
-
-enum { MIN_REPS = 5, MAX_REPS = 1000 };
 
 typedef struct bench {
     pinion_runner *runner;
@@ -19,19 +14,12 @@ typedef struct bench {
     int batch;
     bool train;
     uint64_t number;
-    double min, median, max;
-    int reps;
+    pinion_timing timing;
 } bench;
 
-static double now_ms(void)
+static int step(void *user)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
-}
-
-static int step(bench *what)
-{
+    bench *what = user;
     if (!what->train)
         return pinion_runner_infer(what->runner, what->images, what->batch, what->logits);
     pinion_runner_step_options chosen = {.learning_rate = 1e-3f, .seed = 1, .number = what->number++};
@@ -39,43 +27,7 @@ static int step(bench *what)
     return pinion_runner_train(what->runner, what->images, what->labels, &chosen, &loss);
 }
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static int measure(bench *what, int reps)
-{
-    double begin = now_ms(), last = 0;
-    for (int warm = 0; warm < 2 || now_ms() - begin < 300; warm++) {
-        double start = now_ms();
-        int status = step(what);
-        if (status < 0)
-            return status;
-        last = now_ms() - start;
-    }
-    if (reps == 0)
-        reps = last > 0 && 3000 / last > MIN_REPS ? (int)(3000 / last) : MIN_REPS;
-    if (reps > MAX_REPS)
-        reps = MAX_REPS;
-    double samples[MAX_REPS];
-    for (int i = 0; i < reps; i++) {
-        double start = now_ms();
-        int status = step(what);
-        if (status < 0)
-            return status;
-        samples[i] = now_ms() - start;
-    }
-    qsort(samples, (size_t)reps, sizeof *samples, ascending);
-    what->min = samples[0];
-    what->max = samples[reps - 1];
-    what->median = reps % 2 ? samples[reps / 2] : 0.5 * (samples[reps / 2 - 1] + samples[reps / 2]);
-    what->reps = reps;
-    return PINION_OK;
-}
-
-/* Images of uniform noise around zero and labels in turn: what they are does not change the time. */
+/* Images of uniform noise around zero and labels in turn. */
 static void fill(bench *what, size_t elements, int classes)
 {
     uint32_t state = 12345;
@@ -87,31 +39,29 @@ static void fill(bench *what, size_t elements, int classes)
         what->labels[i] = i % classes;
 }
 
-static void print(const options *given, const pinion_context *ctx, const bench *what, const pinion_plan_info *plan)
+static int print(const options *given, const pinion_context *ctx, const bench *what, const pinion_plan_info *plan)
 {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    double peak_bytes = (double)usage.ru_maxrss * 1024, gflops = 2e-6 * (double)plan->macs / what->median;
+    double peak_bytes = (double)usage.ru_maxrss * 1024, gflops = 2e-6 * (double)plan->macs / what->timing.median_ms;
     if (given->json) {
-        json_t *root =
-            json_pack("{s:{s:f, s:f, s:f}, s:f, s:I, s:I, s:n, s:i, s:i, s:s, s:i, s:f}", "step_ms", "min", what->min,
-                      "median", what->median, "max", what->max, "gflops", gflops, "arena_bytes",
-                      (json_int_t)plan->arena_bytes, "peak_bytes", (json_int_t)peak_bytes, "predicted_ms",
-                      "copied_bytes", 0, "threads", pinion_context_threads(ctx), "isa", pinion_context_isa(ctx), "reps",
-                      what->reps, "images_per_s", 1e3 * what->batch / what->median);
-        json_dumpf(root, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
-        printf("\n");
-        json_decref(root);
-        return;
+        json_t *root = json_pack("{s:{s:f, s:f, s:f}, s:f, s:I, s:I, s:n, s:i, s:i, s:s, s:i, s:f}", "step_ms", "min",
+                                 what->timing.min_ms, "median", what->timing.median_ms, "max", what->timing.max_ms,
+                                 "gflops", gflops, "arena_bytes", (json_int_t)plan->arena_bytes, "peak_bytes",
+                                 (json_int_t)peak_bytes, "predicted_ms", "copied_bytes", 0, "threads",
+                                 pinion_context_threads(ctx), "isa", pinion_context_isa(ctx), "reps",
+                                 what->timing.repetitions, "images_per_s", 1e3 * what->batch / what->timing.median_ms);
+        return print_json_line(root);
     }
     char pass[16];
     printf("%s, batch %d, %s, %d threads, %s\n", given->model, what->batch,
            choice_name("--pass", given->pass, pass, sizeof pass), pinion_context_threads(ctx), pinion_context_isa(ctx));
-    printf("step      min %.2f  median %.2f  max %.2f ms  (%d steps)\n", what->min, what->median, what->max,
-           what->reps);
-    printf("speed     %.1f images/s, %.1f GFLOP/s\n", 1e3 * what->batch / what->median, gflops);
+    printf("step      min %.2f  median %.2f  max %.2f ms  (%d steps)\n", what->timing.min_ms, what->timing.median_ms,
+           what->timing.max_ms, what->timing.repetitions);
+    printf("speed     %.1f images/s, %.1f GFLOP/s\n", 1e3 * what->batch / what->timing.median_ms, gflops);
     printf("memory    arena %.1f MiB, process at its peak %.1f MiB\n", (double)plan->arena_bytes / 1048576,
            peak_bytes / 1048576);
+    return EXIT_DONE;
 }
 
 static int bench_network(pinion_context *ctx, const options *given, pinion_network *network)
@@ -140,12 +90,14 @@ static int bench_network(pinion_context *ctx, const options *given, pinion_netwo
         code = EXIT_MEMORY;
     } else {
         fill(&what, elements, info.output.c);
-        status = measure(&what, given->reps);
+        pinion_measure_options measured = pinion_measure_options_default();
+        measured.repetitions = given->reps;
+        status = pinion_measure(ctx, step, &what, &measured, &what.timing);
         code = status < 0 ? report(ctx, status) : EXIT_DONE;
     }
     if (code == EXIT_DONE) {
         pinion_plan_info plan_info = pinion_plan_get_info(plan);
-        print(given, ctx, &what, &plan_info);
+        code = print(given, ctx, &what, &plan_info);
     }
     free(what.images);
     free(what.labels);

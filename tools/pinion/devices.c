@@ -2,23 +2,18 @@
  *
  * pinion devices: the processors of this machine.
  */
-#include "command.h"
-
-#include <jansson.h>
+#include "json.h"
 
 enum { MAX_PROCESSORS = 32 };
 
-static void print_json(const pinion_processor_info *list, int count)
+static int print_json(const pinion_processor_info *list, int count)
 {
     json_t *processors = json_array();
     for (int i = 0; i < count; i++)
         json_array_append_new(processors, json_pack("{s:s, s:s, s:s, s:i, s:i}", "name", list[i].name, "description",
                                                     list[i].description, "isa", list[i].isa, "cores", list[i].cores,
                                                     "shares_cores_with", list[i].shares_cores_with));
-    json_t *root = json_pack("{s:o}", "processors", processors);
-    json_dumpf(root, stdout, JSON_COMPACT);
-    printf("\n");
-    json_decref(root);
+    return print_json_line(json_pack("{s:o}", "processors", processors));
 }
 
 int run_devices(const options *given)
@@ -33,7 +28,7 @@ int run_devices(const options *given)
     if (status < 0) {
         code = report(ctx, status);
     } else if (given->json) {
-        print_json(list, count);
+        code = print_json(list, count);
     } else {
         printf("%-10s %5s  %-9s %s\n", "processor", "cores", "isa", "description");
         for (int i = 0; i < count; i++)

@@ -2,9 +2,7 @@
  *
  * pinion eval: accuracy of a weights file on a data set.
  */
-#include "command.h"
-
-#include <jansson.h>
+#include "json.h"
 
 static int evaluate(pinion_context *ctx, const options *given, const pinion_weights_metadata *metadata,
                     const pinion_network *network, pinion_dataset *dataset)
@@ -17,16 +15,12 @@ static int evaluate(pinion_context *ctx, const options *given, const pinion_weig
                                  normalised ? metadata->std : NULL, &result);
     if (status < 0)
         return report(ctx, status);
-    if (given->json) {
-        json_t *root = json_pack("{s:f, s:f, s:I, s:s}", "top1", result.top1, "loss", result.loss, "count",
-                                 (json_int_t)result.count, "part", part == PINION_PART_TEST ? "test" : "train");
-        json_dumpf(root, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
-        printf("\n");
-        json_decref(root);
-    } else {
-        printf("top1 %.2f %%  loss %.4f  (%lld %s samples)\n", result.top1, result.loss, (long long)result.count,
-               part == PINION_PART_TEST ? "test" : "training");
-    }
+    const char *name = part == PINION_PART_TEST ? "test" : "training";
+    if (given->json)
+        return print_json_line(json_pack("{s:o, s:o, s:I, s:s, s:[o]}", "top1", json_number(result.top1), "loss",
+                                         json_number(result.loss), "count", (json_int_t)result.count, "part", name,
+                                         "top1_per_width", json_number(result.top1)));
+    printf("top1 %.2f %%  loss %.4f  (%lld %s samples)\n", result.top1, result.loss, (long long)result.count, name);
     return EXIT_DONE;
 }
 

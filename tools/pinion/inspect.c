@@ -2,10 +2,9 @@
  *
  * pinion inspect: what is in a weights file, or in a network description or model of the zoo.
  */
-#include "command.h"
+#include "json.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <string.h>
 
 static json_t *shape_array(const pinion_tensor_info *tensor)
@@ -49,15 +48,15 @@ static int inspect_weights(pinion_context *ctx, const options *given, const char
     const pinion_weights_metadata *metadata = pinion_weights_get_metadata(file);
     json_t *tensors = json_array();
     uint64_t bytes = 0;
-    int count = 0;
+    int count = 0, code = EXIT_DONE;
     pinion_tensor_info tensor;
     if (!given->json)
         print_metadata(metadata);
     for (; pinion_weights_get_tensor(file, count, &tensor) == PINION_OK; count++) {
         bytes += tensor.bytes;
         if (given->json)
-            json_array_append_new(tensors, json_pack("{s:s, s:s, s:o}", "name", tensor.name, "dtype", tensor.dtype,
-                                                     "shape", shape_array(&tensor)));
+            json_array_append_new(tensors, json_pack("{s:o, s:s, s:o}", "name", json_text(tensor.name), "dtype",
+                                                     tensor.dtype, "shape", shape_array(&tensor)));
         else
             print_tensor(&tensor);
     }
@@ -65,15 +64,13 @@ static int inspect_weights(pinion_context *ctx, const options *given, const char
         json_t *root = json_pack("{s:s?, s:i, s:[i,i,i], s:O, s:I}", "model", metadata->model, "classes",
                                  metadata->class_count, "input", metadata->input.h, metadata->input.w,
                                  metadata->input.c, "tensors", tensors, "bytes", (json_int_t)bytes);
-        json_dumpf(root, stdout, JSON_COMPACT);
-        printf("\n");
-        json_decref(root);
+        code = print_json_line(root);
     } else {
         printf("%d tensors, %" PRIu64 " bytes\n", count, bytes);
     }
     json_decref(tensors);
     pinion_weights_close(file);
-    return EXIT_DONE;
+    return code;
 }
 
 static int inspect_network(pinion_context *ctx, const options *given, const char *model)
@@ -84,6 +81,7 @@ static int inspect_network(pinion_context *ctx, const options *given, const char
         return report(ctx, status);
     pinion_network_info info = pinion_network_get_info(network);
     json_t *layers = json_array();
+    int code = EXIT_DONE;
     pinion_layer_info layer;
     if (!given->json)
         printf("%-28s %-17s %-15s %12s %10s\n", "layer", "op", "output", "parameters", "MMAC");
@@ -91,27 +89,25 @@ static int inspect_network(pinion_context *ctx, const options *given, const char
         char shape[48];
         snprintf(shape, sizeof shape, "%dx%dx%d", layer.output.h, layer.output.w, layer.output.c);
         if (given->json)
-            json_array_append_new(layers,
-                                  json_pack("{s:s, s:s, s:[i,i,i], s:I, s:I}", "name", layer.name, "op", layer.op,
-                                            "output", layer.output.h, layer.output.w, layer.output.c, "parameters",
-                                            (json_int_t)layer.parameters, "macs", (json_int_t)layer.macs));
+            json_array_append_new(layers, json_pack("{s:o, s:s, s:[i,i,i], s:I, s:I}", "name", json_text(layer.name),
+                                                    "op", layer.op, "output", layer.output.h, layer.output.w,
+                                                    layer.output.c, "parameters", (json_int_t)layer.parameters, "macs",
+                                                    (json_int_t)layer.macs));
         else
             printf("%-28s %-17s %-15s %12" PRId64 " %10.2f\n", layer.name, layer.op, shape, layer.parameters,
                    (double)layer.macs * 1e-6);
     }
     if (given->json) {
-        json_t *root = json_pack("{s:s, s:O, s:I, s:I}", "model", info.name, "layers", layers, "parameters",
+        json_t *root = json_pack("{s:o, s:O, s:I, s:I}", "model", json_text(info.name), "layers", layers, "parameters",
                                  (json_int_t)info.parameters, "macs", (json_int_t)info.macs);
-        json_dumpf(root, stdout, JSON_COMPACT);
-        printf("\n");
-        json_decref(root);
+        code = print_json_line(root);
     } else {
         printf("%s: %d layers, %" PRId64 " parameters, %.2f MMAC, %.1f MiB of weights\n", info.name, info.layers,
                info.parameters, (double)info.macs * 1e-6, (double)info.weight_bytes / 1048576);
     }
     json_decref(layers);
     pinion_network_destroy(network);
-    return EXIT_DONE;
+    return code;
 }
 
 static bool is_model(const char *name)

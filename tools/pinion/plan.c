@@ -2,9 +2,7 @@
  *
  * pinion plan: the tasks of a step. Times are not measured yet, so they are null in JSON and absent in the table.
  */
-#include "command.h"
-
-#include <jansson.h>
+#include "json.h"
 
 static void print_table(const pinion_plan *plan)
 {
@@ -18,19 +16,18 @@ static void print_table(const pinion_plan *plan)
            (double)info.arena_bytes / 1048576, (double)info.moments_bytes / 1048576);
 }
 
-static void print_json(const pinion_plan *plan)
+static int print_json(const pinion_plan *plan)
 {
     json_t *tasks = json_array();
     pinion_task_info task;
     for (int i = 0; pinion_plan_get_task(plan, i, &task) == PINION_OK; i++)
-        json_array_append_new(tasks, json_pack("{s:s, s:s, s:n, s:s, s:s, s:n}", "layer", task.layer, "pass", task.pass,
-                                               "slice", "processor", task.processor, "kernel", task.kernel, "ms"));
+        json_array_append_new(tasks,
+                              json_pack("{s:o, s:s, s:n, s:s, s:s, s:n}", "layer", json_text(task.layer), "pass",
+                                        task.pass, "slice", "processor", task.processor, "kernel", task.kernel, "ms"));
     pinion_plan_info info = pinion_plan_get_info(plan);
-    json_t *root = json_pack("{s:o, s:n, s:I, s:I}", "tasks", tasks, "predicted_ms", "arena_bytes",
-                             (json_int_t)info.arena_bytes, "macs", (json_int_t)info.macs);
-    json_dumpf(root, stdout, JSON_COMPACT);
-    printf("\n");
-    json_decref(root);
+    return print_json_line(json_pack("{s:o, s:n, s:{}, s:n, s:I, s:I}", "tasks", tasks, "predicted_ms", "single",
+                                     "bound_ms", "arena_bytes", (json_int_t)info.arena_bytes, "macs",
+                                     (json_int_t)info.macs));
 }
 
 int run_plan(const options *given)
@@ -50,7 +47,7 @@ int run_plan(const options *given)
     if (status < 0)
         code = report(ctx, status);
     else if (given->json)
-        print_json(plan);
+        code = print_json(plan);
     else
         print_table(plan);
     pinion_plan_destroy(plan);

@@ -2,9 +2,8 @@
  *
  * pinion predict: the likeliest classes of images.
  */
-#include "command.h"
+#include "json.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -100,6 +99,11 @@ static int predict(predictor *state, const char *path, json_t *list)
     status = pinion_runner_infer(state->runner, state->image, 1, state->probabilities);
     if (status < 0)
         return report(state->ctx, status);
+    for (int i = 0; i < state->classes; i++)
+        if (!isfinite(state->probabilities[i])) {
+            fprintf(stderr, "pinion: %s: the network's output for class %d is not finite\n", path, i);
+            return EXIT_FAILED;
+        }
     softmax(state->probabilities, state->classes);
 
     json_t *classes = json_array();
@@ -116,7 +120,7 @@ static int predict(predictor *state, const char *path, json_t *list)
             printf("%s %s %.1f %%", rank ? "," : "", name, 100 * (double)probability);
     }
     if (list)
-        json_array_append_new(list, json_pack("{s:s, s:o}", "input", path, "classes", classes));
+        json_array_append_new(list, json_pack("{s:o, s:o}", "input", json_text(path), "classes", classes));
     else {
         printf("\n");
         json_decref(classes);
@@ -142,12 +146,8 @@ int run_predict(const options *given)
     }
     for (int i = 0; code == EXIT_DONE && i < given->input_count; i++)
         code = predict(&state, given->inputs[i], list);
-    if (code == EXIT_DONE && list) {
-        json_t *root = json_pack("{s:O}", "predictions", list);
-        json_dumpf(root, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
-        printf("\n");
-        json_decref(root);
-    }
+    if (code == EXIT_DONE && list)
+        code = print_json_line(json_pack("{s:O}", "predictions", list));
     json_decref(list);
     predictor_fini(&state);
     pinion_network_destroy(network);

@@ -3,12 +3,12 @@
  * Progress bar, plain lines, and the log of a training.
  */
 #include "progress.h"
+#include "json.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,20 +27,46 @@ void progress_begin(progress *state)
     *state = (progress){.terminal = isatty(STDERR_FILENO) == 1, .last_ms = now_ms()};
 }
 
-int progress_open_log(progress *state, const char *path, bool resumed, int64_t keep)
+/* Is the file, up to `keep` bytes, the log of a training that had done `step` steps? Its last line with a step says so.
+ */
+static bool is_log_of(FILE *log, int64_t keep, int64_t step)
 {
-    state->log = fopen(path, resumed ? "a" : "w");
+    char tail[4096];
+    int64_t from = keep > (int64_t)sizeof tail - 1 ? keep - (int64_t)sizeof tail + 1 : 0;
+    size_t count = (size_t)(keep - from);
+    if (fseeko(log, (off_t)from, SEEK_SET) != 0 || fread(tail, 1, count, log) != count)
+        return false;
+    tail[count] = '\0';
+    if (count == 0)
+        return step == 0;
+    const char *last = NULL;
+    for (const char *at = tail; (at = strstr(at, "{\"step\":")); at++)
+        last = at;
+    return tail[count - 1] == '\n' && last && strtoll(last + strlen("{\"step\":"), NULL, 10) == step;
+}
+
+static int refuse_log(progress *state, const char *path, const char *why)
+{
+    fprintf(stderr, "pinion: --log: %s %s\n", path, why);
+    fclose(state->log);
+    state->log = NULL;
+    return EXIT_USAGE;
+}
+
+int progress_open_log(progress *state, const char *path, int64_t keep, int64_t step)
+{
+    bool cut = keep >= 0;
+    state->log = fopen(path, cut ? "r+" : "w");
+    if (!state->log && cut && errno == ENOENT)
+        return usage_error("--log: %s is not there: the resumed training's log is continued", path);
     if (!state->log) {
         fprintf(stderr, "pinion: %s: cannot be written: %s\n", path, strerror(errno));
         return EXIT_FAILED;
     }
-    struct stat info;
-    if (resumed && keep >= 0 && fstat(fileno(state->log), &info) == 0) {
-        if (info.st_size < keep)
-            fprintf(stderr, "pinion: warning: %s is shorter than at the checkpoint: its lines are appended to\n", path);
-        else if (ftruncate(fileno(state->log), (off_t)keep) != 0)
-            fprintf(stderr, "pinion: warning: %s cannot be cut back to the checkpoint: %s\n", path, strerror(errno));
-    }
+    if (cut && !is_log_of(state->log, keep, step))
+        return refuse_log(state, path, "is not the log of the training that is resumed");
+    if (cut && ftruncate(fileno(state->log), (off_t)keep) != 0)
+        return refuse_log(state, path, "cannot be cut back to the checkpoint");
     fseek(state->log, 0, SEEK_END);
     return EXIT_DONE;
 }
@@ -79,12 +105,6 @@ static void log_line(progress *state, json_t *line)
     json_decref(line);
 }
 
-/* A number, or null where there is none. */
-static json_t *number(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
 static void format_time(double seconds, char *buffer, size_t bytes)
 {
     long whole = lround(seconds);
@@ -98,9 +118,9 @@ void progress_step(void *user, const pinion_step_report *step)
 {
     progress *state = user;
     log_line(state, json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "step", (json_int_t)step->step, "epoch",
-                              (json_int_t)step->epoch, "loss", number((double)step->loss), "lr",
-                              number((double)step->learning_rate), "step_ms", number(step->step_ms), "wait_ms",
-                              number(step->wait_ms), "images_per_s", number(step->images_per_s)));
+                              (json_int_t)step->epoch, "loss", json_number((double)step->loss), "lr",
+                              json_number((double)step->learning_rate), "step_ms", json_number(step->step_ms),
+                              "wait_ms", json_number(step->wait_ms), "images_per_s", json_number(step->images_per_s)));
     state->rate = state->rate > 0 ? 0.9 * state->rate + 0.1 * step->images_per_s : step->images_per_s;
 
     double now = now_ms(), interval = state->terminal ? bar_interval_ms : line_interval_ms;
@@ -129,9 +149,10 @@ void progress_step(void *user, const pinion_step_report *step)
 void progress_epoch(void *user, const pinion_epoch_report *epoch)
 {
     progress *state = user;
-    log_line(state, json_pack("{s:I, s:I, s:o, s:o, s:o, s:o}", "epoch", (json_int_t)epoch->epoch, "epochs",
-                              (json_int_t)epoch->epochs, "loss", number(epoch->loss), "top1", number(epoch->top1),
-                              "validation_top1", number(epoch->validation_top1), "seconds", number(epoch->seconds)));
+    log_line(state,
+             json_pack("{s:I, s:I, s:o, s:o, s:o, s:o}", "epoch", (json_int_t)epoch->epoch, "epochs",
+                       (json_int_t)epoch->epochs, "loss", json_number(epoch->loss), "top1", json_number(epoch->top1),
+                       "validation_top1", json_number(epoch->validation_top1), "seconds", json_number(epoch->seconds)));
     wipe_bar(state);
     char top1[32] = "unavailable", time[32];
     if (isfinite(epoch->top1))

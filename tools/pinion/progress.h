@@ -18,8 +18,9 @@ typedef struct progress {
 } progress;
 
 void progress_begin(progress *state);
-/* Opens the log; resumed: cut back to `keep` bytes (-1: appended to). Prints and returns an exit code on failure. */
-int progress_open_log(progress *state, const char *path, bool resumed, int64_t keep);
+/* Opens the log afresh (keep -1), or the one of a resumed training, which is cut back to the `keep` bytes it had at the
+ * checkpoint of `step`; a file that is not that log is left alone. Prints and returns an exit code on failure. */
+int progress_open_log(progress *state, const char *path, int64_t keep, int64_t step);
 /* Wipes the bar and closes the log. EXIT_FAILED when the log could not be written. */
 int progress_end(progress *state);
 

@@ -2,9 +2,9 @@
  *
  * pinion train: from options, or from a checkpoint, to a trained network.
  */
+#include "json.h"
 #include "progress.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -42,7 +42,7 @@ typedef struct job {
 static int check_usage(const options *given)
 {
     if (given->resume) {
-        static const char *const fixed[] = {"--model", "--data", "--classes", "--weights"};
+        static const char *const fixed[] = {"--model", "--classes", "--weights"};
         for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
             if (was_given(given, fixed[i]))
                 return usage_error("train: %s cannot be given with --resume: the checkpoint says it", fixed[i]);
@@ -83,6 +83,7 @@ static int parse_split(job *work, const char *text)
         if (count < 1)
             return usage_error("--val-split: %s is out of range: expected at least 1", text);
         work->chosen.validation = count;
+        work->chosen.validation_indices = NULL; /* a checkpoint's list may be of another length */
         return EXIT_DONE;
     }
     FILE *file = fopen(text, "r");
@@ -228,7 +229,7 @@ static int prepare(job *work)
     const options *given = work->given;
     pinion_shape input = {0, 0, 0};
     int classes = given->classes;
-    int64_t log_bytes = -1;
+    int64_t log_bytes = -1, step = 0;
     work->model = given->model;
     work->data = given->data;
     work->chosen = pinion_train_options_default();
@@ -238,11 +239,12 @@ static int prepare(job *work)
             return report(work->ctx, status);
         const pinion_checkpoint_info *info = pinion_checkpoint_get_info(work->checkpoint);
         work->model = info->model;
-        work->data = info->data;
+        work->data = given->data ? given->data : info->data; /* folders move; the trainer compares the contents */
         work->chosen = info->options;
         input = info->input;
         classes = info->classes;
         log_bytes = info->log_bytes;
+        step = info->step;
     }
     int code = apply_options(work);
     if (code == EXIT_DONE)
@@ -259,32 +261,30 @@ static int prepare(job *work)
     if (status < 0)
         return report(work->ctx, status);
     if (given->log)
-        code = progress_open_log(&work->shown, given->log, given->resume != NULL, log_bytes);
+        code = progress_open_log(&work->shown, given->log, log_bytes, step);
     pinion_trainer_set_log_bytes(work->trainer, progress_log_bytes, &work->shown);
     return code;
 }
 
 static void install_signals(void)
 {
-    struct sigaction action = {.sa_handler = want_stop};
+    struct sigaction action = {.sa_handler = want_stop, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    signal(SIGPIPE, SIG_IGN); /* a reader of the progress that goes away does not end the training */
 }
 
-static void print_json(const job *work, const pinion_train_result *result)
+static int print_json(const job *work, const pinion_train_result *result)
 {
     json_t *root =
-        json_pack("{s:s, s:I, s:o, s:o, s:f, s:f, s:f, s:f, s:I}", "weights", work->out, "steps",
-                  (json_int_t)result->steps, "top1", isfinite(result->top1) ? json_real(result->top1) : json_null(),
-                  "loss", isfinite(result->loss) ? json_real(result->loss) : json_null(), "images_per_s",
-                  result->images_per_s, "step_ms", result->step_ms, "wait_share", result->wait_share, "seconds",
-                  result->seconds, "arena_bytes", (json_int_t)result->arena_bytes);
-    if (isfinite(result->best_top1))
+        json_pack("{s:o, s:I, s:o, s:o, s:f, s:f, s:f, s:f, s:I}", "weights", json_text(work->out), "steps",
+                  (json_int_t)result->steps, "top1", json_number(result->top1), "loss", json_number(result->loss),
+                  "images_per_s", result->images_per_s, "step_ms", result->step_ms, "wait_share", result->wait_share,
+                  "seconds", result->seconds, "arena_bytes", (json_int_t)result->arena_bytes);
+    if (root && isfinite(result->best_top1))
         json_object_set_new(root, "best_validation_top1", json_real(result->best_top1));
-    json_dumpf(root, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
-    printf("\n");
-    json_decref(root);
+    return print_json_line(root);
 }
 
 static void print_result(const job *work, const pinion_train_result *result)
@@ -316,10 +316,10 @@ static int train(job *work)
     }
     if (status < 0)
         return report(work->ctx, status);
-    if (work->given->json)
-        print_json(work, &result);
-    else
+    if (!work->given->json)
         print_result(work, &result);
+    else if (print_json(work, &result) != EXIT_DONE)
+        code = EXIT_FAILED;
     return code;
 }
 
