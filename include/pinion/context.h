@@ -41,15 +41,16 @@ typedef struct pinion_context_options {
 pinion_context_options pinion_context_options_default(void);
 
 /* Creates a context; options may be NULL for the defaults. PINION_EINVAL: an unknown instruction set
- * or one that this machine lacks, or a negative number of threads. On failure *out is NULL. The
- * caller owns *out. */
+ * or one that this machine lacks, or a negative number of threads, or no `out`. On failure *out is
+ * NULL: the one exception to the rule of error.h. The caller owns *out. */
 int pinion_context_create(const pinion_context_options *options, pinion_context **out);
 
 /* Destroys a context after all objects made in it are destroyed. NULL is accepted. */
 void pinion_context_destroy(pinion_context *ctx);
 
 /* One sentence about the last failure in this context: what was found, where, what was expected. ""
- * when nothing failed yet. Borrowed; valid until the next failing call in this context. */
+ * when nothing failed yet. Borrowed; valid until the next failing call in this context, in any thread:
+ * to be read by the thread whose call failed, before another call in this context can fail. */
 const char *pinion_context_error(const pinion_context *ctx);
 
 /* Threads used by parallel loops. */

@@ -41,16 +41,19 @@ typedef struct pinion_dataset_info {
 } pinion_dataset_info;
 
 /* Opens SPEC: "cifar10:DIR" (data_batch_*.bin and test_batch.bin, 3073-byte records), "images:DIR" (a folder a class,
- * or DIR/train and DIR/test with a folder a class each), "synthetic". options may be NULL. Every file is checked here:
- * PINION_EINVAL: not a SPEC; PINION_EFORMAT: the sentence names file, record or image, what was found and what was
- * expected. */
+ * or DIR/train and DIR/test with a folder a class each), "synthetic". options may be NULL. Checked here:
+ * every record of cifar10, the header of every image; an image's pixels are checked when its sample is read, by
+ * pinion_dataset_read or by training and evaluation. PINION_EINVAL: not a SPEC; PINION_EFORMAT, here or when reading:
+ * the sentence names file, record or image, what was found and what was expected. *out is set on success only. */
 int pinion_dataset_open(pinion_context *ctx, const char *spec, const pinion_dataset_options *options,
                         pinion_dataset **out);
 void pinion_dataset_destroy(pinion_dataset *dataset);
 pinion_dataset_info pinion_dataset_get_info(const pinion_dataset *dataset);
 
 /* A user's own data. read: writes h*w*c bytes (RGB or grey, row-major, interleaved) of sample `index` of `part` and its
- * label, returns 0 or a negative code; called by the loader's thread, one call at a time. */
+ * label, returns 0 or a negative code. Called by threads that load batches ahead of training and evaluation, and by the
+ * caller's own thread in pinion_dataset_read and while a trainer is created; never twice at a time for one data set, so
+ * it needs no lock of its own, but it must not call pinion_dataset_read of the same data set. */
 typedef struct pinion_dataset_source {
     pinion_dataset_info info; /* spec is a name for messages; strings and arrays are copied */
     int (*read)(void *user, enum pinion_part part, int64_t index, unsigned char *pixels, int *label);
@@ -60,12 +63,14 @@ typedef struct pinion_dataset_source {
 
 int pinion_dataset_create(pinion_context *ctx, const pinion_dataset_source *source, pinion_dataset **out);
 
-/* Reads one sample, without augmentation or normalisation. Thread-safe for the built-in data sets. */
+/* Reads one sample, without augmentation or normalisation: h*w*c bytes and the label. PINION_EINVAL: no such sample;
+ * PINION_EFORMAT: damaged; a user's `read`: its own code. Any thread, but a context holds one sentence at a time. */
 int pinion_dataset_read(pinion_dataset *dataset, enum pinion_part part, int64_t index, unsigned char *pixels,
                         int *label);
 
 /* Decodes a PNG or JPEG, resizes its shorter side to the longer of size.h, size.w, crops the centre. pixels:
- * size.h*size.w*3 bytes. */
+ * size.h*size.w*3 bytes. The orientation that EXIF tells is not applied. PINION_EINVAL: a size out of range;
+ * PINION_EFORMAT: damaged, over 100 million pixels, or so thin that the longer side would be resized to over 2^24. */
 int pinion_image_read(pinion_context *ctx, const char *path, pinion_shape size, unsigned char *pixels);
 
 #ifdef __cplusplus

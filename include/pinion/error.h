@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Error codes. Every fallible function of the library returns int: 0 (PINION_OK) or one of the
- * negative codes below; results go through out-parameters, which are left untouched on failure.
+ * negative codes below; results go through out-parameters, which are left untouched on failure, but
+ * for that of pinion_context_create(), which is set to NULL.
  * The sentence that explains a failure is kept by the context: pinion_context_error().
  */
 #ifndef PINION_ERROR_H

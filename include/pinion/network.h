@@ -10,7 +10,8 @@
  * Every add function: `name` is unique in the network and becomes the prefix of the layer's weight names
  * ("conv1" gives "conv1.weight"); `input` is a layer returned before, or PINION_INPUT; *out (may be NULL)
  * receives the new layer. Names and attributes are copied. PINION_EINVAL: the sentence names the layer, what it
- * got and what it wants. A failed add leaves the network as it was. Not thread-safe while building.
+ * got and what it wants. A failed add leaves the network as it was. Not thread-safe while building. The first
+ * plan of a network, or initialising or loading its weights, allocates them and ends the building: later adds fail.
  */
 #ifndef PINION_NETWORK_H
 #define PINION_NETWORK_H

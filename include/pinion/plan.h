@@ -35,8 +35,9 @@ typedef struct pinion_plan_options {
 pinion_plan_options pinion_plan_options_default(void);
 
 /* Plans a step of `network` (borrowed, must outlive the plan) on this machine's processors. PINION_EINVAL: a batch out
- * of range, a pattern that matches nothing, everything frozen, a network without layers or (training) whose output is
- * not 1 x 1 x classes. */
+ * of range, a pattern that matches nothing, everything frozen, a network without layers or whose last layer is not
+ * 1 x 1 x classes. The first plan of a network that has no weights yet gives it zeros and thereby ends its building
+ * (see network.h): not thread-safe between two first plans of one network. */
 int pinion_plan_create(const pinion_network *network, const pinion_plan_options *options, pinion_plan **out);
 void pinion_plan_destroy(pinion_plan *plan);
 
@@ -47,7 +48,7 @@ typedef struct pinion_plan_info {
     int64_t macs;         /* multiply-adds of one step through convolutions and linear layers, all passes */
 } pinion_plan_info;
 
-pinion_plan_info pinion_plan_get_info(const pinion_plan *plan);
+pinion_plan_info pinion_plan_get_info(const pinion_plan *plan); /* NULL: zeros */
 
 typedef struct pinion_task_info {
     const char *layer;     /* "" for tasks of no single layer */

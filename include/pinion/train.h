@@ -60,12 +60,14 @@ typedef struct pinion_epoch_report {
     double top1;            /* on the validation samples, else the test part; percent; NaN: there is neither */
     double validation_top1; /* NaN: none held back */
     double seconds;
+    double wait_share; /* of the time in the epoch's steps of this run, spent waiting for the loader; 0..1 */
 } pinion_epoch_report;
 
 typedef struct pinion_train_callbacks {
     void (*step)(void *user, const pinion_step_report *report);   /* after each step; may be NULL */
     void (*epoch)(void *user, const pinion_epoch_report *report); /* after each epoch; may be NULL */
-    /* Asked after each step; non-zero: save and return PINION_EINTERRUPTED. May be NULL. */
+    /* Asked after each step and each end of an epoch that leaves something to do; non-zero: save and return
+     * PINION_EINTERRUPTED. May be NULL. */
     int (*stop)(void *user);
     void *user;
 } pinion_train_callbacks;
@@ -100,11 +102,12 @@ int pinion_trainer_resume(pinion_trainer *trainer, const char *path);
 void pinion_trainer_set_log_bytes(pinion_trainer *trainer, int64_t (*position)(void *user), void *user);
 
 /* Trains to the end. PINION_EINTERRUPTED: stopped by the callback, state saved. PINION_ENONFINITE: the loss is not
- * finite; the last checkpoint stays. */
+ * finite; the last checkpoint stays. Where a sample cannot be read, the state is saved before the failure is returned.
+ */
 int pinion_trainer_run(pinion_trainer *trainer, const pinion_train_callbacks *callbacks, pinion_train_result *result);
 
 /* Top-1 accuracy and mean loss of a network on a part of a data set (batch: 0 chooses). mean and std (3 floats each,
- * NULL: the data set's) normalise. */
+ * NULL: the data set's) normalise. PINION_ENONFINITE: the network gives a sample a value that is not finite. */
 typedef struct pinion_eval_result {
     double top1; /* percent */
     double loss;

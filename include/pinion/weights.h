@@ -20,7 +20,7 @@ typedef struct pinion_weights_metadata {
     const char *const *class_names; /* NULL: unknown */
     int class_count;                /* outputs of the last layer, also where names are unknown; 0: unknown */
     pinion_shape input;             /* zeros: unknown */
-    float mean[3], std[3];          /* normalisation of inputs scaled to [0,1]; std 0: unknown */
+    float mean[3], std[3]; /* normalisation of inputs scaled to [0,1]; std 0: unknown; files have one a channel */
 } pinion_weights_metadata;
 
 typedef struct pinion_weights_file pinion_weights_file;
@@ -53,7 +53,10 @@ typedef struct pinion_weights_load_options {
 int pinion_weights_load(pinion_network *network, const pinion_weights_file *file,
                         const pinion_weights_load_options *options);
 
-/* Writes a network's weights, atomically. metadata may be NULL. PINION_EIO: could not write; the old file stays. */
+/* Writes a network's weights, atomically. metadata may be NULL; its mean and std count for as many values as the input
+ * has channels. PINION_EINVAL: metadata that could not be read back. PINION_EIO: could not write; the old file stays,
+ * unless the sentence says that the folder cannot be synced: then the new file is there, whole, but a crash of the
+ * machine may bring back the old one. */
 int pinion_weights_save(const pinion_network *network, const char *path, const pinion_weights_metadata *metadata);
 
 #ifdef __cplusplus

@@ -15,46 +15,60 @@ typedef struct header {
 
 enum { MIN_ALIGNMENT = 16 };
 
-int pinion__alloc_aligned(pinion_context *ctx, size_t bytes, size_t alignment, const char *what, void *out)
+/* A block, or NULL after recording the failure. */
+static void *allocate(pinion_context *ctx, size_t bytes, size_t alignment, const char *what)
 {
-    int status = PINION_OK;
     if (alignment < MIN_ALIGNMENT)
         alignment = MIN_ALIGNMENT;
     atomic_fetch_add(&ctx->allocations, 1);
     unsigned char *raw = NULL;
     if (bytes <= SIZE_MAX - alignment)
         raw = ctx->options.alloc(ctx->options.alloc_user, bytes + alignment, alignment);
-    PINION_FAIL_IF(!raw, PINION_ENOMEM, "out of memory: %zu bytes for %s", bytes, what);
-
+    if (!raw) {
+        pinion__fail(ctx, __FILE__, __LINE__, PINION_ENOMEM, "out of memory: %zu bytes for %s", bytes, what);
+        return NULL;
+    }
     unsigned char *block = raw + alignment;
     header *head = (header *)(void *)(block - sizeof(header));
     head->bytes = bytes;
     head->offset = alignment;
     atomic_fetch_add(&ctx->live_bytes, bytes);
+    return block;
+}
+
+static void *allocate_array(pinion_context *ctx, size_t count, size_t size, const char *what)
+{
+    if (!size || count <= SIZE_MAX / size)
+        return allocate(ctx, count * size, alignof(max_align_t), what);
+    pinion__fail(ctx, __FILE__, __LINE__, PINION_ENOMEM, "out of memory: %zu x %zu bytes for %s", count, size, what);
+    return NULL;
+}
+
+/* The result of the functions below: *out (some T **) is written only when there is a block. */
+static int hand_out(void *block, void *out)
+{
+    if (!block)
+        return PINION_ENOMEM;
     memcpy(out, &block, sizeof block);
-fail:
-    return status;
+    return PINION_OK;
+}
+
+int pinion__alloc_aligned(pinion_context *ctx, size_t bytes, size_t alignment, const char *what, void *out)
+{
+    return hand_out(allocate(ctx, bytes, alignment, what), out);
 }
 
 int pinion__alloc(pinion_context *ctx, size_t count, size_t size, const char *what, void *out)
 {
-    int status = PINION_OK;
-    PINION_FAIL_IF(size && count > SIZE_MAX / size, PINION_ENOMEM, "out of memory: %zu x %zu bytes for %s", count, size,
-                   what);
-    status = pinion__alloc_aligned(ctx, count * size, alignof(max_align_t), what, out);
-fail:
-    return status;
+    return hand_out(allocate_array(ctx, count, size, what), out);
 }
 
 int pinion__alloc_zeroed(pinion_context *ctx, size_t count, size_t size, const char *what, void *out)
 {
-    void *block = NULL;
-    int status = pinion__alloc(ctx, count, size, what, &block);
-    if (status < 0)
-        return status;
-    memset(block, 0, count * size);
-    memcpy(out, &block, sizeof block);
-    return PINION_OK;
+    void *block = allocate_array(ctx, count, size, what);
+    if (block)
+        memset(block, 0, count * size);
+    return hand_out(block, out);
 }
 
 void pinion__release(pinion_context *ctx, void *block)
@@ -75,26 +89,23 @@ int pinion__grow(pinion_context *ctx, void *array, size_t *capacity, size_t want
     while (larger < want && larger <= SIZE_MAX / 2)
         larger *= 2;
 
-    void *fresh = NULL, *old;
-    int status = pinion__alloc(ctx, larger, size, what, &fresh);
-    if (status < 0)
-        return status;
+    void *fresh = allocate_array(ctx, larger, size, what), *old;
+    if (!fresh)
+        return PINION_ENOMEM;
     memcpy(&old, array, sizeof old);
     if (old)
         memcpy(fresh, old, *capacity * size);
-    memcpy(array, &fresh, sizeof fresh);
     *capacity = larger;
     pinion__release(ctx, old);
-    return PINION_OK;
+    return hand_out(fresh, array);
 }
 
 int pinion__copy_string(pinion_context *ctx, const char *text, char **out)
 {
     size_t bytes = strlen(text) + 1;
-    char *copy = NULL;
-    int status = pinion__alloc(ctx, bytes, 1, "a string", &copy);
-    if (status < 0)
-        return status;
+    char *copy = allocate(ctx, bytes, alignof(max_align_t), "a string");
+    if (!copy)
+        return PINION_ENOMEM;
     memcpy(copy, text, bytes);
     *out = copy;
     return PINION_OK;

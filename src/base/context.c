@@ -87,6 +87,8 @@ fail:
 
 int pinion_context_create(const pinion_context_options *options, pinion_context **out)
 {
+    if (!out)
+        return PINION_EINVAL;
     *out = NULL;
     pinion_context_options chosen = options ? *options : pinion_context_options_default();
     if (!chosen.alloc != !chosen.release)
@@ -100,6 +102,7 @@ int pinion_context_create(const pinion_context_options *options, pinion_context 
         return PINION_ENOMEM;
     memset(ctx, 0, sizeof *ctx);
     ctx->options = chosen;
+    ctx->system_memory = chosen.alloc == default_alloc;
     pthread_mutex_init(&ctx->lock, NULL);
 
     int status = resolve_isa(ctx);

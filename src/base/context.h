@@ -37,6 +37,7 @@ struct pinion_context {
     pinion_context_options options; /* as given, defaults filled in */
     int threads;                    /* resolved, at least 1 */
     enum pinion__isa isa;           /* resolved */
+    bool system_memory;             /* the default allocator: what the machine has free bounds what it gives */
 
     pthread_mutex_t lock; /* guards the sentence */
     char sentence[PINION__SENTENCE_MAX];

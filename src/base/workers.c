@@ -18,11 +18,15 @@ typedef struct loop {
     atomic_size_t order;
 } loop;
 
+/* The record of the running loop lies here, not on the caller's stack: the pool's threads may look at it once more
+ * after the caller has returned, or so it seems to a ThreadSanitizer that does not see the pool's own synchronisation.
+ */
 struct pinion__workers {
     pinion_context *ctx;
     pthreadpool_t pool; /* NULL: one thread, the caller's */
     int threads;
-    loop work; /* the loop that runs */
+    pthread_mutex_t turn; /* held by the caller whose loop runs: others wait, as they would in the pool */
+    loop work;            /* the loop that runs */
 };
 
 int pinion__workers_create(pinion_context *ctx, int threads, pinion__workers **out)
@@ -32,6 +36,7 @@ int pinion__workers_create(pinion_context *ctx, int threads, pinion__workers **o
     PINION_TRY(pinion__alloc_zeroed(ctx, 1, sizeof *workers, "a pool of threads", &workers));
     workers->ctx = ctx;
     workers->threads = threads;
+    pthread_mutex_init(&workers->turn, NULL);
     if (threads > 1) {
         workers->pool = pthreadpool_create((size_t)threads);
         PINION_FAIL_IF(!workers->pool, PINION_ENOMEM, "out of memory: a pool of %d threads could not be started",
@@ -50,6 +55,7 @@ void pinion__workers_destroy(pinion__workers *workers)
         return;
     if (workers->pool)
         pthreadpool_destroy(workers->pool);
+    pthread_mutex_destroy(&workers->turn);
     pinion__release(workers->ctx, workers);
 }
 
@@ -71,21 +77,28 @@ static void run_lane(void *context, size_t lane)
     atomic_fetch_add_explicit(&work->order, 1, memory_order_release);
 }
 
-void pinion__parallel(pinion__workers *workers, size_t count, void (*body)(void *user, size_t item, int lane),
-                      void *user)
+static void run_loop(loop *work, pthreadpool_t pool, size_t lanes)
 {
-    loop alone = {0};
-    loop *work = workers ? &workers->work : &alone;
-    work->body = body;
-    work->user = user;
-    work->count = count;
     atomic_store_explicit(&work->next, 0, memory_order_relaxed);
     atomic_fetch_add_explicit(&work->order, 1, memory_order_release);
-    pthreadpool_t pool = workers && count > 1 ? workers->pool : NULL;
-    size_t lanes = pool ? (size_t)workers->threads : 1;
-    if (lanes > count)
-        lanes = count;
     pthreadpool_parallelize_1d(pool, run_lane, work, lanes,
                                PTHREADPOOL_FLAG_DISABLE_DENORMALS | PTHREADPOOL_FLAG_YIELD_WORKERS);
     atomic_load_explicit(&work->order, memory_order_acquire);
+}
+
+void pinion__parallel(pinion__workers *workers, size_t count, void (*body)(void *user, size_t item, int lane),
+                      void *user)
+{
+    if (!workers || !workers->pool || count <= 1) {
+        loop alone = {.body = body, .user = user, .count = count};
+        run_loop(&alone, NULL, count < 1 ? count : 1);
+        return;
+    }
+    pthread_mutex_lock(&workers->turn);
+    workers->work.body = body;
+    workers->work.user = user;
+    workers->work.count = count;
+    size_t threads = (size_t)workers->threads;
+    run_loop(&workers->work, workers->pool, threads < count ? threads : count);
+    pthread_mutex_unlock(&workers->turn);
 }

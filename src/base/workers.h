@@ -16,7 +16,8 @@ void pinion__workers_destroy(pinion__workers *workers);
 int pinion__workers_threads(const pinion__workers *workers);
 
 /* for (item = 0; item < count; item++) body(user, item, lane); — in parallel, returns when all are done. Not to be
- * called from inside a body. NULL workers: the plain loop on the caller's thread. Never allocates. */
+ * called from inside a body. Loops of several callers run one after another. NULL workers: the plain loop on the
+ * caller's thread. Never allocates. */
 void pinion__parallel(pinion__workers *workers, size_t count, void (*body)(void *user, size_t item, int lane),
                       void *user);
 

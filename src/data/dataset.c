@@ -4,6 +4,7 @@
  */
 #include "data/dataset.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -61,6 +62,8 @@ fail:
 int pinion_dataset_open(pinion_context *ctx, const char *spec, const pinion_dataset_options *options,
                         pinion_dataset **out)
 {
+    if (!ctx)
+        return PINION_EINVAL;
     int status = PINION_OK;
     const pinion__dataset_kind *kind = NULL;
     const char *folder = NULL;
@@ -68,6 +71,7 @@ int pinion_dataset_open(pinion_context *ctx, const char *spec, const pinion_data
     pinion_dataset_options chosen = options ? *options : (pinion_dataset_options){0};
     PINION_FAIL_IF(!spec || !out, PINION_EINVAL, "a data set needs a SPEC and a place for the result");
     PINION_TRY(parse_spec(ctx, spec, &kind, &folder));
+    assert(kind);
     PINION_TRY(allocate(ctx, spec, kind, &dataset));
     PINION_TRY(kind->open(ctx, dataset, folder, &chosen));
     *out = dataset;
@@ -141,8 +145,12 @@ fail:
 int pinion_dataset_read(pinion_dataset *dataset, enum pinion_part part, int64_t index, unsigned char *pixels,
                         int *label)
 {
+    if (!dataset)
+        return PINION_EINVAL;
     pinion_context *ctx = dataset->ctx;
     int status = PINION_OK;
+    PINION_FAIL_IF(!pixels || !label, PINION_EINVAL, "%s: a sample needs a place for its pixels and its label",
+                   dataset->spec);
     PINION_FAIL_IF(part != PINION_PART_TRAIN && part != PINION_PART_TEST, PINION_EINVAL,
                    "%s: part %d: expected the training or the test part", dataset->spec, (int)part);
     int64_t count = pinion__dataset_count(dataset, part);
@@ -217,6 +225,8 @@ fail:
 
 int pinion_dataset_create(pinion_context *ctx, const pinion_dataset_source *source, pinion_dataset **out)
 {
+    if (!ctx)
+        return PINION_EINVAL;
     int status = PINION_OK;
     pinion_dataset *dataset = NULL;
     user_state *state = NULL;

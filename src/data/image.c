@@ -61,7 +61,7 @@ int pinion__image_read(pinion_context *ctx, const char *path, pinion_shape size,
     int status = PINION_OK;
     pinion__image image = {0};
     PINION_TRY(pinion__image_load(ctx, path, PINION__IMAGE_PIXELS, &image));
-    PINION_TRY(pinion__image_fit(ctx, &image, size, pixels));
+    PINION_TRY(pinion__image_fit(ctx, path, &image, size, pixels));
 fail:
     pinion__release(ctx, image.pixels);
     return status;
@@ -69,6 +69,8 @@ fail:
 
 int pinion_image_read(pinion_context *ctx, const char *path, pinion_shape size, unsigned char *pixels)
 {
+    if (!ctx)
+        return PINION_EINVAL;
     int status = PINION_OK;
     PINION_FAIL_IF(!path || !pixels, PINION_EINVAL, "reading an image needs a path and a place for its pixels");
     PINION_FAIL_IF(size.h < 1 || size.w < 1 || size.h > PINION__MAX_IMAGE_SIDE || size.w > PINION__MAX_IMAGE_SIDE ||

@@ -10,7 +10,7 @@
 #include "base/context.h"
 #include <pinion/shape.h>
 
-enum { PINION__MAX_IMAGE_PIXELS = 100 * 1000 * 1000 };
+enum { PINION__MAX_IMAGE_PIXELS = 100 * 1000 * 1000, PINION__MAX_RESIZED_SIDE = 1 << 24 };
 
 typedef struct pinion__image {
     int w, h;
@@ -36,8 +36,10 @@ int pinion__jpeg_decode(pinion_context *ctx, const char *path, const unsigned ch
 int pinion__image_allocate(pinion_context *ctx, const char *path, int w, int h, unsigned char **pixels);
 int pinion__image_check_size(pinion_context *ctx, const char *path, int64_t w, int64_t h);
 
-/* Resizes the shorter side to the longer of size.h and size.w and crops the centre: h*w*3 bytes into pixels. */
-int pinion__image_fit(pinion_context *ctx, const pinion__image *image, pinion_shape size, unsigned char *pixels);
+/* Resizes the shorter side to the longer of size.h and size.w and crops the centre: h*w*3 bytes into pixels.
+ * PINION_EFORMAT: so thin that its longer side would be over PINION__MAX_RESIZED_SIDE. */
+int pinion__image_fit(pinion_context *ctx, const char *path, const pinion__image *image, pinion_shape size,
+                      unsigned char *pixels);
 
 /* Load and fit. */
 int pinion__image_read(pinion_context *ctx, const char *path, pinion_shape size, unsigned char *pixels);

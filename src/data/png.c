@@ -67,6 +67,8 @@ static void read_header(reader *self)
 {
     png_structp png = self->png;
     png_set_read_fn(png, self, on_read);
+    /* All but IHDR, PLTE, tRNS, IDAT and IEND: texts and profiles may unfold to megabytes a chunk, for nothing. */
+    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
     png_read_info(png, self->info);
     self->status = pinion__image_check_size(self->ctx, self->path, png_get_image_width(png, self->info),
                                             png_get_image_height(png, self->info));

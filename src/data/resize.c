@@ -79,18 +79,38 @@ static void resize_column(const axis *rows, int i, size_t stride, const float *f
     }
 }
 
-int pinion__image_fit(pinion_context *ctx, const pinion__image *image, pinion_shape size, unsigned char *pixels)
+/* A side once the shorter one is `wanted`. Places on it are ints and doubles: it must stay far from the ends of both.
+ */
+static int resized_side(pinion_context *ctx, const char *path, const pinion__image *image, int wanted, int from,
+                        int *to)
+{
+    int status = PINION_OK;
+    int shorter = image->h < image->w ? image->h : image->w;
+    int64_t side = (int64_t)wanted * from / shorter;
+    PINION_FAIL_IF(side > PINION__MAX_RESIZED_SIDE, PINION_EFORMAT,
+                   "%s: %d x %d pixels, resized to a shorter side of %d: the longer side is %lld: expected at most %d",
+                   path, image->w, image->h, wanted, (long long)side, (int)PINION__MAX_RESIZED_SIDE);
+    *to = (int)side;
+fail:
+    return status;
+}
+
+int pinion__image_fit(pinion_context *ctx, const char *path, const pinion__image *image, pinion_shape size,
+                      unsigned char *pixels)
 {
     int status = PINION_OK;
     axis rows = {0}, columns = {0};
     float *middle = NULL;
-    int side = size.h > size.w ? size.h : size.w, shorter = image->h < image->w ? image->h : image->w;
-    int h = (int)((int64_t)side * image->h / shorter), w = (int)((int64_t)side * image->w / shorter);
+    int side = size.h > size.w ? size.h : size.w, h = 0, w = 0;
+    PINION_TRY(resized_side(ctx, path, image, side, image->h, &h));
+    PINION_TRY(resized_side(ctx, path, image, side, image->w, &w));
     /* Half a pixel is rounded to even, as Python's round() does in CenterCrop. */
     int top = (int)nearbyint((h - size.h) / 2.0), left = (int)nearbyint((w - size.w) / 2.0);
     PINION_TRY(axis_init(ctx, &rows, image->h, h, top, size.h));
     PINION_TRY(axis_init(ctx, &columns, image->w, w, left, size.w));
 
+    /* No more rows than the longer of the output and the image's shorter side: half a gigabyte at the limits of both.
+     */
     int begin = rows.first[0], end = rows.first[size.h - 1] + rows.count[size.h - 1];
     size_t stride = (size_t)size.w * 3;
     PINION_TRY(pinion__alloc(ctx, (size_t)(end - begin) * stride, sizeof(float), "resizing an image", &middle));

@@ -54,6 +54,9 @@ int pinion__processor_create_ref(pinion_context *ctx, pinion__processor **out);
 
 void pinion__processor_destroy(pinion__processor *processor);
 
+/* Do both occupy some core? */
+bool pinion__processors_share_cores(const pinion__processor *a, const pinion__processor *b);
+
 /* The processors of this machine (here: the CPU). *list is owned. */
 typedef struct pinion__processors {
     pinion__processor *at[16];

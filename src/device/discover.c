@@ -25,7 +25,7 @@ void pinion__processors_fini(pinion__processors *list)
     list->count = 0;
 }
 
-static bool shares_cores(const pinion__processor *a, const pinion__processor *b)
+bool pinion__processors_share_cores(const pinion__processor *a, const pinion__processor *b)
 {
     uint64_t common = 0;
     for (int i = 0; i < 4; i++)
@@ -42,7 +42,7 @@ static pinion_processor_info describe(const pinion__processors *list, int index)
     const char *isa = pinion__isa_name(processor->isa);
     memcpy(info.isa, isa, strnlen(isa, sizeof info.isa - 1));
     for (int other = 0; other < list->count; other++)
-        if (other != index && shares_cores(processor, list->at[other]))
+        if (other != index && pinion__processors_share_cores(processor, list->at[other]))
             info.shares_cores_with |= 1 << other;
     return info;
 }

@@ -4,6 +4,8 @@
  */
 #include "learn/checkpoint.h"
 #include "learn/text.h"
+#include "net/text.h"
+#include "net/zoo.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -48,10 +50,10 @@ static int read_progress(pinion_checkpoint *checkpoint)
     int status = PINION_OK;
     const pinion__st_file *file = checkpoint->file;
     pinion__progress *progress = &checkpoint->progress;
-    PINION_TRY(read_integer(ctx, file, PINION__KEY_STEP, 0, INT64_MAX, &progress->step));
-    PINION_TRY(read_integer(ctx, file, PINION__KEY_EPOCH, 0, INT64_MAX, &progress->epoch));
-    PINION_TRY(read_integer(ctx, file, PINION__KEY_BATCH, 0, INT64_MAX, &progress->batch));
-    PINION_TRY(read_integer(ctx, file, PINION__KEY_LOG, -1, INT64_MAX, &checkpoint->info.log_bytes));
+    PINION_TRY(read_integer(ctx, file, PINION__KEY_STEP, 0, PINION__MAX_COUNT, &progress->step));
+    PINION_TRY(read_integer(ctx, file, PINION__KEY_EPOCH, 0, PINION__MAX_COUNT, &progress->epoch));
+    PINION_TRY(read_integer(ctx, file, PINION__KEY_BATCH, 0, PINION__MAX_COUNT, &progress->batch));
+    PINION_TRY(read_integer(ctx, file, PINION__KEY_LOG, -1, PINION__MAX_COUNT, &checkpoint->info.log_bytes));
     PINION_TRY(read_real(ctx, file, PINION__KEY_LOSS_SUM, &progress->loss_sum));
     PINION_TRY(read_real(ctx, file, PINION__KEY_EPOCH_LOSS, &progress->epoch_loss));
     PINION_TRY(read_real(ctx, file, PINION__KEY_BEST, &progress->best_top1));
@@ -82,16 +84,17 @@ static int read_origin(pinion_checkpoint *checkpoint)
     const pinion__st_file *file = checkpoint->file;
     pinion_checkpoint_info *info = &checkpoint->info;
     const char *input = "", *isa = "";
-    int64_t classes;
-    char rest;
+    int64_t classes = 0;
     PINION_TRY(read_text(ctx, file, PINION__KEY_MODEL, &info->model));
+    PINION_FAIL_IF(!pinion__model_valid(info->model), PINION_EFORMAT,
+                   "%s: '%s' is '%.80s'; expected a name of the zoo or a JSON description", file->path,
+                   PINION__KEY_MODEL, info->model);
     PINION_TRY(read_text(ctx, file, PINION__KEY_DATA, &info->data));
     PINION_TRY(read_integer(ctx, file, PINION__KEY_CLASSES, 1, INT32_MAX, &classes));
     info->classes = (int)classes;
     PINION_TRY(read_text(ctx, file, PINION__KEY_INPUT, &input));
-    PINION_FAIL_IF(sscanf(input, "%9dx%9dx%9d%c", &info->input.h, &info->input.w, &info->input.c, &rest) != 3 ||
-                       info->input.h < 1 || info->input.w < 1 || info->input.c < 1,
-                   PINION_EFORMAT, "%s: '%s' is '%.80s'; expected HxWxC", file->path, PINION__KEY_INPUT, input);
+    PINION_FAIL_IF(!pinion__shape_read(input, &info->input), PINION_EFORMAT, "%s: '%s' is '%.80s'; expected HxWxC",
+                   file->path, PINION__KEY_INPUT, input);
     PINION_TRY(read_text(ctx, file, PINION__KEY_ISA, &isa));
     int found = pinion__isa_from_name(isa);
     PINION_FAIL_IF(found < 0, PINION_EFORMAT, "%s: '%s' is '%.80s', which is no instruction set known here", file->path,
@@ -128,15 +131,13 @@ fail:
 
 int pinion_checkpoint_open(pinion_context *ctx, const char *path, pinion_checkpoint **out)
 {
-    static const char ending[] = ".state.safetensors";
     if (!ctx)
         return PINION_EINVAL;
     int status = PINION_OK;
     char *state = NULL;
     pinion_checkpoint *checkpoint = NULL;
     PINION_FAIL_IF(!path || !out, PINION_EINVAL, "a checkpoint needs a path and a place for the result");
-    size_t length = strlen(path), tail = sizeof ending - 1;
-    if (length >= tail && strcmp(path + length - tail, ending) == 0)
+    if (pinion__ends_with(path, ".state.safetensors"))
         PINION_TRY(pinion__copy_string(ctx, path, &state));
     else
         PINION_TRY(pinion__checkpoint_path(ctx, path, "state", &state));

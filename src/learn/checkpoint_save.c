@@ -11,13 +11,14 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 int pinion__checkpoint_path(pinion_context *ctx, const char *path, const char *suffix, char **out)
 {
     static const char ending[] = ".safetensors";
     int status = PINION_OK;
     size_t length = strlen(path), tail = sizeof ending - 1;
-    if (length > tail && strcmp(path + length - tail, ending) == 0)
+    if (length > tail && pinion__ends_with(path, ending))
         length -= tail;
     size_t bytes = length + 1 + strlen(suffix) + sizeof ending;
     char *text;
@@ -236,29 +237,44 @@ static int gather_metadata(contents *file)
     pinion_context *ctx = trainer->ctx;
     int status = PINION_OK;
     pinion__pairs *pairs = &file->pairs;
-    pinion__st_pair *weights = NULL;
-    size_t count = 0;
     pinion_weights_metadata metadata = weights_metadata(trainer);
-    PINION_TRY(pinion__weights_pairs(trainer->network, &metadata, &weights, &count));
-    for (size_t i = 0; i < count; i++)
-        PINION_TRY(pinion__pairs_add(pairs, weights[i].key, weights[i].value));
+    PINION_TRY(pinion__weights_pairs(trainer->network, &metadata, pairs));
     PINION_TRY(pinion__options_write(&trainer->options, pairs));
     PINION_TRY(add_progress(trainer, pairs));
     PINION_TRY(add_origin(trainer, pairs));
 fail:
-    pinion__pairs_release(ctx, weights, count);
     return status;
 }
 
-/* A failed save says which checkpoint is still good. */
-static int fail_save(const pinion_trainer *trainer, int code)
+/* Which file a name stands for: a replaced one is another. */
+static struct stat file_identity(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 ? info : (struct stat){0};
+}
+
+/* A failed save says which checkpoint is still good. `replaced`: the new file is there, but its folder is not synced.
+ */
+static int fail_save(const pinion_trainer *trainer, int code, bool replaced)
 {
     if (code != PINION_EIO || trainer->saved_step < 0)
         return code;
     char cause[PINION__SENTENCE_MAX];
     snprintf(cause, sizeof cause, "%s", pinion_context_error(trainer->ctx));
-    return pinion__fail(trainer->ctx, __FILE__, __LINE__, code, "%.800s; the checkpoint of step %" PRId64 " stays",
-                        cause, trainer->saved_step);
+    return pinion__fail(trainer->ctx, __FILE__, __LINE__, code, "%.800s; the checkpoint of step %" PRId64 " %s", cause,
+                        trainer->saved_step, replaced ? "is written, but a crash of the machine may undo it" : "stays");
+}
+
+static int save_state(pinion_trainer *trainer, contents *file)
+{
+    struct stat before = file_identity(trainer->state_path);
+    int status = pinion__st_save(trainer->ctx, trainer->state_path, file->tensors, file->count, file->pairs.at,
+                                 file->pairs.count, fill, file);
+    struct stat after = file_identity(trainer->state_path);
+    bool replaced = before.st_ino != after.st_ino || before.st_dev != after.st_dev;
+    if (status == PINION_OK || replaced)
+        trainer->saved_step = trainer->progress.step;
+    return status < 0 ? fail_save(trainer, status, replaced) : status;
 }
 
 int pinion__checkpoint_save(pinion_trainer *trainer)
@@ -269,14 +285,12 @@ int pinion__checkpoint_save(pinion_trainer *trainer)
     if (!trainer->out)
         return PINION_OK;
     PINION_TRY(pinion__trainer_check_weights(trainer));
+    PINION_TRY(pinion__trainer_check_moments(trainer));
     PINION_TRY(gather_tensors(&file));
     PINION_TRY(gather_metadata(&file));
-    status = pinion__st_save(ctx, trainer->state_path, file.tensors, file.count, file.pairs.at, file.pairs.count, fill,
-                             &file);
-    PINION_TRY(status < 0 ? fail_save(trainer, status) : status);
-    trainer->saved_step = trainer->progress.step;
+    PINION_TRY(save_state(trainer, &file));
     status = pinion__checkpoint_export(trainer, trainer->out);
-    PINION_TRY(status < 0 ? fail_save(trainer, status) : status);
+    PINION_TRY(status < 0 ? fail_save(trainer, status, false) : status);
 fail:
     contents_fini(&file);
     return status;

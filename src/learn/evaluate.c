@@ -16,6 +16,7 @@
 
 struct pinion__evaluator {
     pinion_context *ctx;
+    const pinion_network *network;
     pinion_plan *plan;
     pinion_runner *runner;
     int batch, classes;
@@ -29,6 +30,7 @@ int pinion__evaluator_create(pinion_context *ctx, const pinion_network *network,
     pinion__evaluator *evaluator = NULL;
     PINION_TRY(pinion__alloc_zeroed(ctx, 1, sizeof *evaluator, "an evaluator", &evaluator));
     evaluator->ctx = ctx;
+    evaluator->network = network;
     evaluator->batch = batch;
     evaluator->classes = pinion_network_get_info(network).output.c;
 
@@ -70,6 +72,27 @@ void pinion__evaluate_row(const float *logits, int classes, int label, int64_t *
     *loss += log(sum) - ((double)logits[label] - (double)logits[best]);
 }
 
+static const char *part_text(enum pinion_part part)
+{
+    return part == PINION_PART_TRAIN ? "training" : "test";
+}
+
+/* Accuracy and loss of what is not a number would be none: `index` is the sample's. */
+static int check_row(const pinion__evaluator *evaluator, const float *logits, const pinion_dataset *dataset,
+                     enum pinion_part part, int64_t index)
+{
+    pinion_context *ctx = evaluator->ctx;
+    int status = PINION_OK;
+    for (int i = 0; i < evaluator->classes; i++)
+        PINION_FAIL_IF(!isfinite(logits[i]), PINION_ENONFINITE,
+                       "'%s': sample %lld of the %s part: network '%s' gives class %d the value %g; expected a finite "
+                       "number",
+                       pinion_dataset_get_info(dataset).spec, (long long)index, part_text(part),
+                       evaluator->network->name, i, (double)logits[i]);
+fail:
+    return status;
+}
+
 int pinion__evaluator_run(pinion__evaluator *evaluator, pinion_dataset *dataset, enum pinion_part part,
                           const uint32_t *subset, int64_t count, pinion_eval_result *out)
 {
@@ -88,32 +111,16 @@ int pinion__evaluator_run(pinion__evaluator *evaluator, pinion_dataset *dataset,
         if (batch.count == 0)
             break;
         PINION_TRY(pinion_runner_infer(evaluator->runner, batch.images, batch.count, evaluator->logits));
-        for (int i = 0; i < batch.count; i++)
-            pinion__evaluate_row(evaluator->logits + (size_t)i * (size_t)evaluator->classes, evaluator->classes,
-                                 batch.labels[i], &hits, &loss);
-        seen += batch.count;
+        for (int i = 0; i < batch.count; i++, seen++) {
+            const float *logits = evaluator->logits + (size_t)i * (size_t)evaluator->classes;
+            PINION_TRY(check_row(evaluator, logits, dataset, part, subset ? (int64_t)subset[seen] : seen));
+            pinion__evaluate_row(logits, evaluator->classes, batch.labels[i], &hits, &loss);
+        }
     }
     *out =
         (pinion_eval_result){.top1 = 100.0 * (double)hits / (double)seen, .loss = loss / (double)seen, .count = seen};
 fail:
     pinion__loader_destroy(loader);
-    return status;
-}
-
-/* Does the network fit the data, and the part hold anything? */
-static int check(const pinion_network *network, const pinion_dataset_info *info, int64_t count, const char *part)
-{
-    pinion_context *ctx = network->ctx;
-    int status = PINION_OK;
-    pinion_network_info net = pinion_network_get_info(network);
-    PINION_FAIL_IF(count < 1, PINION_EINVAL, "'%s' has no %s part", info->spec, part);
-    PINION_FAIL_IF(net.input.h != info->image.h || net.input.w != info->image.w || net.input.c != info->image.c,
-                   PINION_EINVAL, "'%s' has images of %dx%dx%d, but network '%s' takes %dx%dx%d", info->spec,
-                   info->image.h, info->image.w, info->image.c, net.name, net.input.h, net.input.w, net.input.c);
-    PINION_FAIL_IF(net.output.h != 1 || net.output.w != 1 || net.output.c != info->classes, PINION_EINVAL,
-                   "'%s' has %d classes, but the output of network '%s' is %dx%dx%d; expected 1x1x%d", info->spec,
-                   info->classes, net.name, net.output.h, net.output.w, net.output.c, info->classes);
-fail:
     return status;
 }
 
@@ -145,7 +152,10 @@ int pinion_evaluate(const pinion_network *network, pinion_dataset *dataset, enum
     int64_t count = part == PINION_PART_TRAIN ? info.train_count : info.test_count;
     PINION_FAIL_IF(batch < 0 || batch > MAX_BATCH, PINION_EINVAL, "batch is %d; expected 1 to %d, or 0 to choose",
                    batch, MAX_BATCH);
-    PINION_TRY(check(network, &info, count, part == PINION_PART_TRAIN ? "training" : "test"));
+    PINION_FAIL_IF(part != PINION_PART_TRAIN && part != PINION_PART_TEST, PINION_EINVAL,
+                   "part %d: expected the training or the test part", (int)part);
+    PINION_FAIL_IF(count < 1, PINION_EINVAL, "'%s' has no %s part", info.spec, part_text(part));
+    PINION_TRY(pinion__data_fits(network, &info));
     PINION_TRY(check_normalisation(ctx, mean, std, info.image.c));
 
     if (batch == 0)

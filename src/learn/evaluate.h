@@ -16,7 +16,7 @@ int pinion__evaluator_create(pinion_context *ctx, const pinion_network *network,
 void pinion__evaluator_destroy(pinion__evaluator *evaluator);
 
 /* Top-1 and mean loss over a part of a data set, or over `count` samples of it (subset NULL: all). Every sample counts
- * once, whatever the batch. */
+ * once, whatever the batch. PINION_ENONFINITE: the network gave a sample a value that is not finite. */
 int pinion__evaluator_run(pinion__evaluator *evaluator, pinion_dataset *dataset, enum pinion_part part,
                           const uint32_t *subset, int64_t count, pinion_eval_result *out);
 

@@ -5,6 +5,7 @@
  */
 #include "learn/options.h"
 
+#include "learn/split.h"
 #include "learn/text.h"
 #include "net/network.h"
 
@@ -35,12 +36,14 @@ static int check_counts(pinion_context *ctx, const pinion_train_options *o)
     PINION_FAIL_IF(o->batch < 1 || o->batch > MAX_BATCH, PINION_EINVAL, "batch is %d; expected 1 to %d", o->batch,
                    MAX_BATCH);
     PINION_FAIL_IF(o->epochs < 1, PINION_EINVAL, "epochs is %d; expected at least 1", o->epochs);
-    PINION_FAIL_IF(o->steps < 0, PINION_EINVAL, "steps is %" PRId64 "; expected at least 1, or 0 for whole epochs",
-                   o->steps);
-    PINION_FAIL_IF(o->save_every < 0, PINION_EINVAL,
-                   "save-every is %" PRId64 "; expected at least 1 step, or 0 for ends of epochs only", o->save_every);
-    PINION_FAIL_IF(o->validation < 0, PINION_EINVAL, "val-split is %" PRId64 "; expected a number of samples",
-                   o->validation);
+    PINION_FAIL_IF(o->steps < 0 || o->steps > PINION__MAX_COUNT, PINION_EINVAL,
+                   "steps is %" PRId64 "; expected 1 to %" PRId64 ", or 0 for whole epochs", o->steps,
+                   PINION__MAX_COUNT);
+    PINION_FAIL_IF(o->save_every < 0 || o->save_every > PINION__MAX_COUNT, PINION_EINVAL,
+                   "save-every is %" PRId64 "; expected 1 to %" PRId64 " steps, or 0 for ends of epochs only",
+                   o->save_every, PINION__MAX_COUNT);
+    PINION_FAIL_IF(o->validation < 0 || o->validation > PINION__MAX_COUNT, PINION_EINVAL,
+                   "val-split is %" PRId64 "; expected a number of samples", o->validation);
     PINION_FAIL_IF(o->validation == 0 && o->validation_indices, PINION_EINVAL,
                    "val-split: there are indices of samples, but their number is 0");
     PINION_FAIL_IF(o->augment < -1 || o->augment > (PINION_AUGMENT_CROP | PINION_AUGMENT_FLIP), PINION_EINVAL,
@@ -88,13 +91,7 @@ int pinion__options_check_data(const pinion_network *network, const pinion_datas
 {
     pinion_context *ctx = network->ctx;
     int status = PINION_OK;
-    pinion_network_info net = pinion_network_get_info(network);
-    PINION_FAIL_IF(net.input.h != info->image.h || net.input.w != info->image.w || net.input.c != info->image.c,
-                   PINION_EINVAL, "'%s' has images of %dx%dx%d, but network '%s' takes %dx%dx%d", info->spec,
-                   info->image.h, info->image.w, info->image.c, net.name, net.input.h, net.input.w, net.input.c);
-    PINION_FAIL_IF(net.output.h != 1 || net.output.w != 1 || net.output.c != info->classes, PINION_EINVAL,
-                   "'%s' has %d classes, but the output of network '%s' is %dx%dx%d; expected 1x1x%d", info->spec,
-                   info->classes, net.name, net.output.h, net.output.w, net.output.c, info->classes);
+    PINION_TRY(pinion__data_fits(network, info));
     PINION_FAIL_IF(info->train_count > UINT32_MAX, PINION_EINVAL,
                    "'%s' has %" PRId64 " training samples; expected at most %" PRIu32, info->spec, info->train_count,
                    UINT32_MAX);
@@ -105,6 +102,9 @@ int pinion__options_check_data(const pinion_network *network, const pinion_datas
     PINION_FAIL_IF(rest < options->batch, PINION_EINVAL,
                    "batch is %d, but '%s' has %" PRId64 " samples to train on (%" PRId64 " held back)", options->batch,
                    info->spec, rest, options->validation);
+    PINION_FAIL_IF(options->epochs > PINION__MAX_COUNT / (rest / options->batch), PINION_EINVAL,
+                   "epochs is %d, of %" PRId64 " steps each; expected at most %" PRId64 " steps", options->epochs,
+                   rest / options->batch, PINION__MAX_COUNT);
 fail:
     return status;
 }
@@ -112,55 +112,50 @@ fail:
 enum kind { INT, INT64, UINT64, REAL, STRING };
 
 typedef struct field {
-    const char *key;
+    const char *key, *option; /* in metadata, on the command line */
     enum kind kind;
     size_t offset;
-    bool free; /* may differ on resuming */
+    bool free;                /* may differ on resuming */
+    const char *const *words; /* of an INT, as the command line has them; NULL: numbers */
 } field;
 
-#define FIELD(key, kind, member, free)                                                                                 \
+static const char *const optimizer_words[] = {[PINION_SGD] = "sgd", [PINION_ADAMW] = "adamw"};
+static const char *const schedule_words[] = {[PINION_SCHEDULE_CONSTANT] = "constant",
+                                             [PINION_SCHEDULE_STEP] = "step",
+                                             [PINION_SCHEDULE_COSINE] = "cosine",
+                                             [PINION_SCHEDULE_ONECYCLE] = "onecycle"};
+static const char *const augment_words[] = {[PINION_AUGMENT_NONE] = "none",
+                                            [PINION_AUGMENT_CROP] = "crop",
+                                            [PINION_AUGMENT_FLIP] = "flip",
+                                            [PINION_AUGMENT_CROP | PINION_AUGMENT_FLIP] = "crop,flip"};
+
+#define FIELD(key, option, kind, member, free, words)                                                                  \
     {                                                                                                                  \
-        "pinion.train." key, kind, offsetof(pinion_train_options, member), free                                        \
+        "pinion.train." key, "--" option, kind, offsetof(pinion_train_options, member), free, words                    \
     }
 
 static const field fields[] = {
-    FIELD("batch", INT, batch, false),
-    FIELD("epochs", INT, epochs, false),
-    FIELD("steps", INT64, steps, false),
-    FIELD("optimizer", INT, optimizer, false),
-    FIELD("learning-rate", REAL, learning_rate, false),
-    FIELD("momentum", REAL, momentum, false),
-    FIELD("weight-decay", REAL, weight_decay, false),
-    FIELD("schedule", INT, schedule, false),
-    FIELD("clip-norm", REAL, clip_norm, false),
-    FIELD("label-smoothing", REAL, label_smoothing, false),
-    FIELD("augment", INT, augment, false),
-    FIELD("freeze", STRING, freeze, false),
-    FIELD("seed", UINT64, seed, false),
-    FIELD("val-split", INT64, validation, false),
-    FIELD("save-every", INT64, save_every, true),
+    FIELD("batch", "batch", INT, batch, false, NULL),
+    FIELD("epochs", "epochs", INT, epochs, false, NULL),
+    FIELD("steps", "steps", INT64, steps, false, NULL),
+    FIELD("optimizer", "optimizer", INT, optimizer, false, optimizer_words),
+    FIELD("learning-rate", "lr", REAL, learning_rate, false, NULL),
+    FIELD("momentum", "momentum", REAL, momentum, false, NULL),
+    FIELD("weight-decay", "weight-decay", REAL, weight_decay, false, NULL),
+    FIELD("schedule", "schedule", INT, schedule, false, schedule_words),
+    FIELD("clip-norm", "clip-norm", REAL, clip_norm, false, NULL),
+    FIELD("label-smoothing", "label-smoothing", REAL, label_smoothing, false, NULL),
+    FIELD("augment", "augment", INT, augment, false, augment_words),
+    FIELD("freeze", "freeze", STRING, freeze, false, NULL),
+    FIELD("seed", "seed", UINT64, seed, false, NULL),
+    FIELD("val-split", "val-split", INT64, validation, false, NULL),
+    FIELD("save-every", "save-every", INT64, save_every, true, NULL),
 };
 
 enum { FIELDS = sizeof fields / sizeof *fields };
 
 _Static_assert(sizeof(enum pinion_optimizer) == sizeof(int) && sizeof(enum pinion_schedule) == sizeof(int),
                "the table treats enums as int");
-
-int pinion__pairs_add(pinion__pairs *pairs, const char *key, const char *value)
-{
-    pinion_context *ctx = pairs->ctx;
-    int status = PINION_OK;
-    pinion__st_pair pair = {0};
-    PINION_TRY(
-        pinion__grow(ctx, &pairs->at, &pairs->capacity, pairs->count + 1, sizeof pair, "a checkpoint's metadata"));
-    PINION_TRY(pinion__copy_string(ctx, key, &pair.key));
-    PINION_TRY(pinion__copy_string(ctx, value, &pair.value));
-    pairs->at[pairs->count++] = pair;
-    return PINION_OK;
-fail:
-    pinion__release(ctx, pair.key);
-    return status;
-}
 
 int pinion__pairs_add_integer(pinion__pairs *pairs, const char *key, int64_t value)
 {
@@ -174,16 +169,6 @@ int pinion__pairs_add_real(pinion__pairs *pairs, const char *key, double value)
     char text[PINION__NUMBER_TEXT];
     pinion__real_write(value, text);
     return pinion__pairs_add(pairs, key, text);
-}
-
-void pinion__pairs_fini(pinion__pairs *pairs)
-{
-    for (size_t i = 0; i < pairs->count; i++) {
-        pinion__release(pairs->ctx, pairs->at[i].key);
-        pinion__release(pairs->ctx, pairs->at[i].value);
-    }
-    pinion__release(pairs->ctx, pairs->at);
-    *pairs = (pinion__pairs){0};
 }
 
 static void *member(const field *row, pinion_train_options *options)
@@ -271,12 +256,14 @@ fail:
     return status;
 }
 
-/* A value as people write it. */
+/* A value as people write it; the options are checked. */
 static const char *field_show(const field *row, const pinion_train_options *options, char text[PINION__NUMBER_TEXT])
 {
+    const char *at = (const char *)options + row->offset;
+    if (row->words)
+        return row->words[*(const int *)(const void *)at];
     if (row->kind != REAL)
         return field_text(row, options, text);
-    const char *at = (const char *)options + row->offset;
     snprintf(text, PINION__NUMBER_TEXT, "%.9g", (double)*(const float *)(const void *)at);
     return text;
 }
@@ -289,7 +276,7 @@ int pinion__options_compare(pinion_context *ctx, const pinion_train_options *now
         const field *row = &fields[i];
         bool same = strcmp(field_text(row, now, a), field_text(row, then, b)) == 0;
         PINION_FAIL_IF(!same && !row->free, PINION_EINVAL, "%s is '%s', but the checkpoint was made with '%s'",
-                       strrchr(row->key, '.') + 1, field_show(row, now, a), field_show(row, then, b));
+                       row->option, field_show(row, now, a), field_show(row, then, b));
     }
 fail:
     return status;

@@ -6,28 +6,23 @@
 #ifndef PINION_LEARN_OPTIONS_H
 #define PINION_LEARN_OPTIONS_H
 
-#include "net/safetensors.h"
+#include "net/pairs.h"
 #include <pinion/train.h>
+
+#define PINION__MAX_COUNT INT64_C(1000000000000000) /* of steps and whatever else is counted: no sum of two overflows  \
+                                                     */
 
 /* Fills in defaults that depend on others (learning rate, an empty pattern), and refuses what is out of range; the
  * sentence names the option. */
 int pinion__options_check(pinion_context *ctx, pinion_train_options *options);
 
-/* Does the network fit the data set, do the samples suffice? `held` samples are kept back. */
+/* Does the network fit the data set, do the samples suffice? */
 int pinion__options_check_data(const pinion_network *network, const pinion_dataset_info *info,
                                const pinion_train_options *options);
 
-/* Key and value of metadata that is being gathered. */
-typedef struct pinion__pairs {
-    pinion_context *ctx;
-    pinion__st_pair *at;
-    size_t count, capacity;
-} pinion__pairs;
-
-int pinion__pairs_add(pinion__pairs *pairs, const char *key, const char *value);
+/* Numbers in metadata, as learn/text.h writes them. */
 int pinion__pairs_add_integer(pinion__pairs *pairs, const char *key, int64_t value);
 int pinion__pairs_add_real(pinion__pairs *pairs, const char *key, double value);
-void pinion__pairs_fini(pinion__pairs *pairs);
 
 /* Every field but pointers to data and files, as "pinion.train.NAME". */
 int pinion__options_write(const pinion_train_options *options, pinion__pairs *pairs);
@@ -36,7 +31,7 @@ int pinion__options_write(const pinion_train_options *options, pinion__pairs *pa
 int pinion__options_read(pinion_context *ctx, const pinion__st_file *file, pinion_train_options *out);
 
 /* PINION_EINVAL when a resumed training would not be the one of the checkpoint: names the first option that differs,
- * and both values. */
+ * and both values, as the command line has them. */
 int pinion__options_compare(pinion_context *ctx, const pinion_train_options *now, const pinion_train_options *then);
 
 #endif

@@ -6,6 +6,7 @@
 #include "learn/checkpoint.h"
 #include "net/weights.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -160,6 +161,7 @@ static int visit_moments(pinion_trainer *trainer, const pinion_checkpoint *check
             PINION_TRY(find_moment(trainer, checkpoint, i, which, &tensor));
             if (!copy)
                 continue;
+            assert(tensor);
             memcpy(buffer, tensor->data, tensor->bytes);
             pinion__param_from_file(&network->params[i], buffer, moment);
         }
@@ -188,6 +190,8 @@ fail:
 
 int pinion_trainer_resume(pinion_trainer *trainer, const char *path)
 {
+    if (!trainer)
+        return PINION_EINVAL;
     pinion_context *ctx = trainer->ctx;
     int status = PINION_OK;
     pinion_checkpoint *checkpoint = NULL;

@@ -10,8 +10,10 @@
 #include "learn/schedule.h"
 #include "learn/trainer.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 
 enum { TIMED_STEPS = 1 << 16 }; /* the median is that of the last so many steps */
 
@@ -24,6 +26,7 @@ typedef struct session {
     int64_t timed;                           /* its length */
     int64_t steps;                           /* done in this run */
     double total_ms, wait_ms;
+    double epoch_ms, epoch_wait_ms; /* of the epoch's steps in this run */
     int64_t begin_ns, epoch_begin_ns;
     double test_top1; /* of the present weights; NaN: not evaluated */
 } session;
@@ -73,6 +76,22 @@ fail:
     return status;
 }
 
+/* After a failure between two steps, where the weights are good: saves what was done since the last save. Returns the
+ * failure's code, with its sentence. */
+static int rescue(pinion_trainer *trainer, int code)
+{
+    pinion_context *ctx = trainer->ctx;
+    int64_t step = trainer->progress.step;
+    char cause[PINION__SENTENCE_MAX];
+    snprintf(cause, sizeof cause, "%s", pinion_context_error(ctx));
+    if (!trainer->out || step == 0)
+        return code;
+    if (pinion__checkpoint_save(trainer) < 0)
+        return pinion__fail(ctx, __FILE__, __LINE__, code, "%s", cause);
+    return pinion__fail(ctx, __FILE__, __LINE__, code, "%.600s; the state after step %" PRId64 " is saved in %.300s",
+                        cause, step, trainer->state_path);
+}
+
 static int train_step(session *run)
 {
     pinion_trainer *trainer = run->trainer;
@@ -82,7 +101,8 @@ static int train_step(session *run)
     const pinion_train_options *options = &trainer->options;
     int64_t begin_ns = pinion__now_ns(), wait_ns = 0;
     pinion__batch batch;
-    PINION_TRY(pinion__loader_next(run->loader, &batch, &wait_ns));
+    status = pinion__loader_next(run->loader, &batch, &wait_ns);
+    PINION_TRY(status < 0 ? rescue(trainer, status) : status);
 
     pinion_runner_step_options step = {
         .learning_rate =
@@ -97,9 +117,12 @@ static int train_step(session *run)
     progress->step++;
     progress->batch++;
     progress->loss_sum += (double)loss;
+    assert(run->timed > 0);
     run->step_ms[run->steps++ % run->timed] = step_ms;
     run->total_ms += step_ms;
     run->wait_ms += wait_ms;
+    run->epoch_ms += step_ms;
+    run->epoch_wait_ms += wait_ms;
     run->test_top1 = (double)NAN;
 
     if (run->callbacks->step) {
@@ -171,7 +194,10 @@ static int end_epoch(session *run)
         .loss = progress->loss_sum / (double)progress->batch,
     };
     PINION_TRY(pinion__trainer_check_weights(trainer));
-    PINION_TRY(evaluate_epoch(run, &report));
+    status = evaluate_epoch(run, &report);
+    if (status < 0 && status != PINION_EIO && status != PINION_ENONFINITE)
+        status = rescue(trainer, status);
+    PINION_TRY(status);
     progress->epoch_loss = report.loss;
     progress->epoch++;
     progress->batch = 0;
@@ -180,6 +206,8 @@ static int end_epoch(session *run)
     int64_t now_ns = pinion__now_ns();
     report.seconds = milliseconds(run->epoch_begin_ns, now_ns) / 1e3;
     run->epoch_begin_ns = now_ns;
+    report.wait_share = run->epoch_ms > 0 ? run->epoch_wait_ms / run->epoch_ms : 0;
+    run->epoch_ms = run->epoch_wait_ms = 0;
     if (run->callbacks->epoch)
         run->callbacks->epoch(run->callbacks->user, &report);
     PINION_TRY(pinion__checkpoint_save(trainer));
@@ -199,23 +227,38 @@ fail:
     return status;
 }
 
+static int ask_stop(const session *run)
+{
+    return run->callbacks->stop && run->callbacks->stop(run->callbacks->user);
+}
+
+/* Steps, or the evaluation that ends a training. */
+static bool something_is_left(const session *run)
+{
+    const pinion_trainer *trainer = run->trainer;
+    return trainer->progress.step < trainer->steps ||
+           (isnan(run->test_top1) && pinion_dataset_get_info(trainer->dataset).test_count > 0);
+}
+
 static int loop(session *run)
 {
     pinion_trainer *trainer = run->trainer;
     pinion_context *ctx = trainer->ctx;
     int status = PINION_OK;
-    const pinion_train_callbacks *callbacks = run->callbacks;
     int64_t save_every = trainer->options.save_every;
     /* A finished training that was ended between the state and the export. */
     if (trainer->progress.step == trainer->steps && !epoch_is_due(trainer))
         PINION_TRY(pinion__checkpoint_save(trainer));
     for (;;) {
-        if (epoch_is_due(trainer))
+        if (epoch_is_due(trainer)) {
             PINION_TRY(end_epoch(run));
+            if (something_is_left(run) && ask_stop(run))
+                PINION_TRY(interrupt(trainer));
+        }
         if (trainer->progress.step == trainer->steps)
             break;
         PINION_TRY(train_step(run));
-        if (callbacks->stop && callbacks->stop(callbacks->user))
+        if (ask_stop(run))
             PINION_TRY(interrupt(trainer));
         if (save_every && trainer->progress.step % save_every == 0 && !epoch_is_due(trainer))
             PINION_TRY(pinion__checkpoint_save(trainer));
@@ -246,6 +289,8 @@ static void summarise(const session *run, pinion_train_result *result)
 int pinion_trainer_run(pinion_trainer *trainer, const pinion_train_callbacks *callbacks, pinion_train_result *result)
 {
     static const pinion_train_callbacks silent = {0};
+    if (!trainer)
+        return PINION_EINVAL;
     pinion_context *ctx = trainer->ctx;
     int status = PINION_OK;
     session run = {.trainer = trainer, .callbacks = callbacks ? callbacks : &silent};

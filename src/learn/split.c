@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The validation split, the fingerprint of a data set, and a data set under another normalisation.
+ * The validation split, the fingerprint of a data set, whether a network fits it, and a data set under another
+ * normalisation.
  */
 #include "learn/split.h"
 
 #include "base/random.h"
+#include "net/network.h"
 
 #include <string.h>
 
@@ -77,21 +79,40 @@ static uint64_t hash(uint64_t state, const void *data, size_t bytes)
     return state;
 }
 
+static uint64_t hash_info(const pinion_dataset_info *info)
+{
+    const int64_t numbers[] = {info->image.h, info->image.w, info->image.c, info->classes, info->train_count};
+    size_t channels = (size_t)info->image.c;
+    uint64_t state = hash(UINT64_C(0xcbf29ce484222325), numbers, sizeof numbers);
+    state = hash(state, info->mean, channels * sizeof *info->mean);
+    state = hash(state, info->std, channels * sizeof *info->std);
+    for (int i = 0; i < info->classes; i++)
+        state = hash(state, info->class_names[i], strlen(info->class_names[i]) + 1);
+    return state;
+}
+
+/* Decoding an image, or what a user's function does, may take milliseconds. */
+static int64_t sample_count(const pinion_dataset *dataset)
+{
+    enum { FAST = 256, SLOW = 16 };
+    bool fast = dataset->kind == &pinion__dataset_cifar10 || dataset->kind == &pinion__dataset_synthetic;
+    int64_t most = fast ? FAST : SLOW, count = dataset->info.train_count;
+    return count < most ? count : most;
+}
+
 int pinion__data_fingerprint(pinion_context *ctx, pinion_dataset *dataset, uint64_t *out)
 {
-    enum { SAMPLES = 16 };
     int status = PINION_OK;
     unsigned char *pixels = NULL;
     pinion_dataset_info info = pinion_dataset_get_info(dataset);
     size_t bytes = (size_t)info.image.h * (size_t)info.image.w * (size_t)info.image.c;
     PINION_TRY(pinion__alloc(ctx, bytes, 1, "a sample", &pixels));
 
-    const int64_t numbers[] = {info.image.h, info.image.w, info.image.c, info.classes, info.train_count};
-    uint64_t state = hash(UINT64_C(0xcbf29ce484222325), numbers, sizeof numbers);
-    int64_t samples = info.train_count < SAMPLES ? info.train_count : SAMPLES;
+    uint64_t state = hash_info(&info);
+    int64_t samples = sample_count(dataset);
     for (int64_t i = 0; i < samples; i++) {
-        int label;
-        int64_t index = info.train_count / samples * i;
+        int label = 0;
+        int64_t index = info.train_count * i / samples;
         PINION_TRY(pinion_dataset_read(dataset, PINION_PART_TRAIN, index, pixels, &label));
         state = hash(state, pixels, bytes);
         state = hash(state, &label, sizeof label);
@@ -99,6 +120,21 @@ int pinion__data_fingerprint(pinion_context *ctx, pinion_dataset *dataset, uint6
     *out = state;
 fail:
     pinion__release(ctx, pixels);
+    return status;
+}
+
+int pinion__data_fits(const pinion_network *network, const pinion_dataset_info *info)
+{
+    pinion_context *ctx = network->ctx;
+    int status = PINION_OK;
+    pinion_network_info net = pinion_network_get_info(network);
+    PINION_FAIL_IF(net.input.h != info->image.h || net.input.w != info->image.w || net.input.c != info->image.c,
+                   PINION_EINVAL, "'%s' has images of %dx%dx%d, but network '%s' takes %dx%dx%d", info->spec,
+                   info->image.h, info->image.w, info->image.c, net.name, net.input.h, net.input.w, net.input.c);
+    PINION_FAIL_IF(net.output.h != 1 || net.output.w != 1 || net.output.c != info->classes, PINION_EINVAL,
+                   "'%s' has %d classes, but the output of network '%s' is %dx%dx%d; expected 1x1x%d", info->spec,
+                   info->classes, net.name, net.output.h, net.output.w, net.output.c, info->classes);
+fail:
     return status;
 }
 

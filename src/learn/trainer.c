@@ -9,16 +9,11 @@
 #include "learn/checkpoint.h"
 #include "learn/options.h"
 #include "learn/split.h"
+#include "net/text.h"
 
 #include <math.h>
 #include <string.h>
 #include <sys/stat.h>
-
-static bool ends_in(const char *text, const char *ending)
-{
-    size_t length = strlen(text), tail = strlen(ending);
-    return length >= tail && strcmp(text + length - tail, ending) == 0;
-}
 
 /* Names of the files, and whether they can be written, before any time is spent on training. */
 static int set_output(pinion_trainer *trainer)
@@ -28,7 +23,8 @@ static int set_output(pinion_trainer *trainer)
     const char *out = trainer->options.out;
     if (!out)
         return PINION_OK;
-    PINION_FAIL_IF(!*out || ends_in(out, ".state.safetensors") || ends_in(out, ".best.safetensors"), PINION_EINVAL,
+    PINION_FAIL_IF(!*out || pinion__ends_with(out, ".state.safetensors") || pinion__ends_with(out, ".best.safetensors"),
+                   PINION_EINVAL,
                    "out is '%s'; expected a file name that does not end in .state.safetensors or .best.safetensors",
                    out);
     PINION_TRY(pinion__checkpoint_path(ctx, out, "state", &trainer->state_path));
@@ -117,20 +113,41 @@ fail:
     return status;
 }
 
+/* `what` holds as many values as a parameter; `kind` says what of it they are. */
+static int check_finite(const pinion_trainer *trainer, int index, const float *what, const char *kind)
+{
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    const pinion__param *param = &trainer->network->params[index];
+    for (size_t i = 0; i < param->bytes / sizeof *what; i++)
+        PINION_FAIL_IF(!isfinite(what[i]), PINION_ENONFINITE,
+                       "step %lld: %s'%s' of layer '%s' has the value %g after the update; try a lower learning rate",
+                       (long long)trainer->progress.step, kind, param->name,
+                       trainer->network->layers[param->layer].name, (double)what[i]);
+fail:
+    return status;
+}
+
 int pinion__trainer_check_weights(const pinion_trainer *trainer)
 {
     pinion_context *ctx = trainer->ctx;
     int status = PINION_OK;
-    const pinion_network *network = trainer->network;
-    for (size_t i = 0; i < network->param_count; i++) {
-        const float *data = pinion__param_data(network, (int)i);
-        size_t count = network->params[i].bytes / sizeof *data;
-        for (size_t j = 0; j < count; j++)
-            PINION_FAIL_IF(!isfinite(data[j]), PINION_ENONFINITE,
-                           "step %lld: '%s' of layer '%s' has the value %g after the update; try a lower learning rate",
-                           (long long)trainer->progress.step, network->params[i].name,
-                           network->layers[network->params[i].layer].name, (double)data[j]);
-    }
+    for (int i = 0; i < (int)trainer->network->param_count; i++)
+        PINION_TRY(check_finite(trainer, i, pinion__param_data(trainer->network, i), ""));
+fail:
+    return status;
+}
+
+int pinion__trainer_check_moments(const pinion_trainer *trainer)
+{
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    for (int which = 0; which < trainer->plan->moments_per_param; which++)
+        for (int i = 0; i < (int)trainer->network->param_count; i++) {
+            const float *moment = pinion__runner_moment(trainer->runner, i, which);
+            if (moment)
+                PINION_TRY(check_finite(trainer, i, moment, which ? "the second moment of " : "the first moment of "));
+        }
 fail:
     return status;
 }
@@ -188,6 +205,8 @@ void pinion_trainer_destroy(pinion_trainer *trainer)
 
 void pinion_trainer_set_log_bytes(pinion_trainer *trainer, int64_t (*position)(void *user), void *user)
 {
+    if (!trainer)
+        return;
     trainer->log_bytes = position;
     trainer->log_user = user;
 }

@@ -59,4 +59,7 @@ int pinion__trainer_build(pinion_trainer *trainer, enum pinion__isa isa);
 /* PINION_ENONFINITE names the first weight with a value that is not finite. */
 int pinion__trainer_check_weights(const pinion_trainer *trainer);
 
+/* The same for the optimiser's moments. */
+int pinion__trainer_check_moments(const pinion_trainer *trainer);
+
 #endif

@@ -33,8 +33,11 @@ pinion_network_info pinion_network_get_info(const pinion_network *network)
 
 int pinion_network_get_layer(const pinion_network *network, pinion_layer layer, pinion_layer_info *out)
 {
+    if (!network)
+        return PINION_EINVAL;
     int status = PINION_OK;
     pinion_context *ctx = network->ctx;
+    PINION_FAIL_IF(!out, PINION_EINVAL, "a layer's info needs a place");
     PINION_FAIL_IF(layer < 0 || (size_t)layer >= network->layer_count, PINION_EINVAL,
                    "network '%s' has %zu layers; there is no layer %d", network->name, network->layer_count, layer);
     const pinion__layer *from = &network->layers[layer];

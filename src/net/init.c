@@ -31,6 +31,8 @@ static void fill(float *values, size_t count, const pinion__param_spec *spec, ui
 
 int pinion_network_init_weights(pinion_network *network, uint64_t seed)
 {
+    if (!network)
+        return PINION_EINVAL;
     int status = PINION_OK;
     pinion_context *ctx = network->ctx;
     PINION_TRY(pinion__network_allocate(network));

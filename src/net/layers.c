@@ -9,6 +9,8 @@
 static int add(pinion_network *network, const pinion__op *op, const char *name, pinion_layer input,
                const void *attributes, pinion_layer *out)
 {
+    if (!network)
+        return PINION_EINVAL;
     int status = PINION_OK;
     pinion_context *ctx = network->ctx;
     bool required = false;
@@ -86,5 +88,7 @@ int pinion_network_add_dropout(pinion_network *network, const char *name, pinion
 int pinion_network_add_add(pinion_network *network, const char *name, pinion_layer a, pinion_layer b, pinion_layer *out)
 {
     const pinion_layer inputs[2] = {a, b};
+    if (!network)
+        return PINION_EINVAL;
     return pinion__network_add(network, &pinion__op_add, name, inputs, NULL, out);
 }

@@ -17,8 +17,11 @@ bool pinion__name_valid(const char *name, bool space)
 
 int pinion_network_create(pinion_context *ctx, const char *name, pinion_shape input, pinion_network **out)
 {
+    if (!ctx)
+        return PINION_EINVAL;
     int status = PINION_OK;
     pinion_network *network = NULL;
+    PINION_FAIL_IF(!out, PINION_EINVAL, "a network needs a place for the result");
     PINION_FAIL_IF(
         !name || !pinion__name_valid(name, true), PINION_EINVAL,
         "the network's name is not valid: expected 1 to %d letters, digits, spaces and _ . - / :", PINION__MAX_NAME);

@@ -15,7 +15,7 @@ static int load(pinion__description *d, const char *text, size_t length)
 {
     int status = PINION_OK;
     pinion_context *ctx = d->ctx;
-    json_error_t error;
+    json_error_t error = {0};
     PINION_FAIL_IF(length > MAX_TEXT, PINION_EFORMAT,
                    "%s: a network description of %zu bytes is too long; at most %d are possible", d->origin, length,
                    MAX_TEXT);
@@ -153,9 +153,13 @@ static int blame(const pinion__description *d, bool overridden)
 int pinion_network_parse(pinion_context *ctx, const char *json, size_t length, const char *origin,
                          const pinion_network_options *options, pinion_network **out)
 {
+    if (!ctx)
+        return PINION_EINVAL;
     int status = PINION_OK;
     const pinion_network_options none = {0};
     pinion__description d = {.ctx = ctx, .origin = origin};
+    PINION_FAIL_IF(!json || !origin || !out, PINION_EINVAL,
+                   "a network description needs a text, an origin and a place for the result");
     if (!options)
         options = &none;
     bool overridden = options->classes || options->input.h || options->input.w || options->input.c;

@@ -9,6 +9,8 @@
 
 #include "base/file.h"
 
+enum { PINION__MAX_HEADER = 100 * 1000 * 1000 }; /* bytes; the limit of the safetensors library */
+
 enum pinion__dtype {
     PINION__F32,
     PINION__F64,
@@ -58,7 +60,8 @@ const char *pinion__st_get(const pinion__st_file *file, const char *key); /* met
 
 /* Writes a file atomically. For each tensor, `fill` produces its bytes in file layout piece by piece (a callback into a
  * buffer, so that nothing of the size of a tensor is allocated twice): fill(user, tensor index, offset in bytes,
- * buffer, count). The checksum is computed on the way (two passes over fill). */
+ * buffer, count). The checksum is computed on the way (two passes over fill). PINION_EINVAL: the header would be longer
+ * than a reader takes. */
 typedef int (*pinion__st_fill)(void *user, size_t tensor, uint64_t offset, void *buffer, size_t bytes);
 int pinion__st_save(pinion_context *ctx, const char *path, const pinion__st_tensor *tensors, size_t count,
                     const pinion__st_pair *metadata, size_t metadata_count, pinion__st_fill fill, void *user);

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PREFIX = 8, MAX_HEADER = 1 << 24 };
+enum { PREFIX = 8 };
 
 static const struct {
     const char *name;
@@ -231,7 +231,7 @@ static int read_header(pinion_context *ctx, const char *origin, const unsigned c
                        uint64_t *header, json_t **root)
 {
     int status = PINION_OK;
-    json_error_t error;
+    json_error_t error = {0};
     uint64_t length = 0;
     PINION_FAIL_IF(bytes < PREFIX, PINION_EFORMAT, "%s: %zu bytes are too few for a safetensors file", origin, bytes);
     for (int i = 0; i < PREFIX; i++)
@@ -239,8 +239,9 @@ static int read_header(pinion_context *ctx, const char *origin, const unsigned c
     PINION_FAIL_IF(length > bytes - PREFIX, PINION_EFORMAT,
                    "%s: its header would have %llu bytes, but the file has %zu", origin, (unsigned long long)length,
                    bytes);
-    PINION_FAIL_IF(length > MAX_HEADER, PINION_EFORMAT, "%s: its header has %llu bytes; at most %d are possible",
-                   origin, (unsigned long long)length, MAX_HEADER);
+    PINION_FAIL_IF(length > PINION__MAX_HEADER, PINION_EFORMAT,
+                   "%s: its header has %llu bytes; at most %d are possible", origin, (unsigned long long)length,
+                   PINION__MAX_HEADER);
     *root = json_loadb((const char *)data + PREFIX, (size_t)length, JSON_REJECT_DUPLICATES, &error);
     PINION_FAIL_IF(!*root && json_error_code(&error) == json_error_out_of_memory, PINION_ENOMEM,
                    "out of memory: %llu bytes for the header of %s", (unsigned long long)length, origin);

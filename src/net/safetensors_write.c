@@ -108,6 +108,9 @@ int pinion__st_save(pinion_context *ctx, const char *path, const pinion__st_tens
     PINION_TRY(walk(ctx, tensors, count, fill, user, buffer, (sink){.sha = &sha}));
     pinion__sha256_hex(&sha, checksum);
     PINION_TRY(build_header(&header, tensors, count, metadata, metadata_count, checksum));
+    PINION_FAIL_IF(header.length > PINION__MAX_HEADER, PINION_EINVAL,
+                   "%s: its header would have %zu bytes; at most %d are possible", path, header.length,
+                   PINION__MAX_HEADER);
     for (int i = 0; i < 8; i++)
         prefix[i] = (unsigned char)((uint64_t)header.length >> (8 * i));
 

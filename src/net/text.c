@@ -60,13 +60,25 @@ static size_t utf8_length(const char *text)
     return length;
 }
 
+/* Bytes at `text` that stand for themselves in a JSON string. */
+static size_t plain_length(const char *text)
+{
+    enum { MOST = 1 << 16 };
+    size_t length = 0;
+    while (length < MOST && text[length] >= ' ' && text[length] <= '~' && text[length] != '"' && text[length] != '\\')
+        length++;
+    return length;
+}
+
 int pinion__text_add_json(pinion__text *text, const char *string)
 {
     int status = PINION_OK;
     pinion_context *ctx = text->ctx;
     PINION_TRY(pinion__text_add(text, "\""));
     while (*string) {
-        size_t length = utf8_length(string);
+        size_t length = plain_length(string);
+        if (length == 0)
+            length = utf8_length(string);
         if (length == 0)
             PINION_TRY(pinion__text_add(text, "\\ufffd"));
         else if (*string == '"' || *string == '\\')
@@ -94,4 +106,34 @@ pinion__quoted pinion__quote(const char *text)
     if (shown == length)
         memcpy(quoted.text + at, "'", 2);
     return quoted;
+}
+
+bool pinion__ends_with(const char *text, const char *ending)
+{
+    size_t length = strlen(text), tail = strlen(ending);
+    return length >= tail && strcmp(text + length - tail, ending) == 0;
+}
+
+/* A whole number at *text, moved past it; -1: none in 1 to INT32_MAX. */
+static int read_extent(const char **text)
+{
+    long long value = 0;
+    const char *at = *text;
+    for (; *at >= '0' && *at <= '9' && value <= INT32_MAX; at++)
+        value = value * 10 + (*at - '0');
+    *text = at;
+    return value >= 1 && value <= INT32_MAX ? (int)value : -1;
+}
+
+bool pinion__shape_read(const char *text, pinion_shape *out)
+{
+    int sizes[3];
+    for (int i = 0; i < 3; i++) {
+        sizes[i] = read_extent(&text);
+        if (sizes[i] < 0 || *text != (i < 2 ? 'x' : '\0'))
+            return false;
+        text += i < 2;
+    }
+    *out = (pinion_shape){sizes[0], sizes[1], sizes[2]};
+    return true;
 }

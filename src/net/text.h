@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A growing text, and strings of unknown origin made fit for an error sentence.
+ * A growing text, strings of unknown origin made fit for an error sentence, and what is read from short texts.
  */
 #ifndef PINION_NET_TEXT_H
 #define PINION_NET_TEXT_H
 
 #include "base/context.h"
+#include <pinion/shape.h>
 
 typedef struct pinion__text {
     pinion_context *ctx;
@@ -27,5 +28,10 @@ typedef struct pinion__quoted {
 } pinion__quoted;
 
 pinion__quoted pinion__quote(const char *text);
+
+bool pinion__ends_with(const char *text, const char *ending);
+
+/* Reads "HxWxC", each 1 to INT32_MAX in digits and nothing else; false: it is not that. */
+bool pinion__shape_read(const char *text, pinion_shape *out);
 
 #endif

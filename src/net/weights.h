@@ -7,7 +7,7 @@
 #define PINION_NET_WEIGHTS_H
 
 #include "net/network.h"
-#include "net/safetensors.h"
+#include "net/pairs.h"
 #include <pinion/weights.h>
 
 /* Shape of a parameter as it stands in a file. */
@@ -18,9 +18,8 @@ void pinion__param_file_shape(const pinion__param *param, int64_t shape[8], int 
 void pinion__param_to_file(const pinion__param *param, const float *memory, uint64_t first, size_t count, float *file);
 void pinion__param_from_file(const pinion__param *param, const float *file, float *memory); /* whole tensor */
 
-/* Metadata pairs for a network and the caller's metadata; released with pinion__pairs_release. */
-int pinion__weights_pairs(const pinion_network *network, const pinion_weights_metadata *metadata,
-                          pinion__st_pair **pairs, size_t *count);
+/* Adds metadata pairs for a network and the caller's metadata. */
+int pinion__weights_pairs(const pinion_network *network, const pinion_weights_metadata *metadata, pinion__pairs *pairs);
 
 /* pinion_weights_load on an open container; tensors whose name begins with "pinion." are passed over. */
 int pinion__weights_load(pinion_network *network, const pinion__st_file *file, bool replace_classifier);

@@ -81,18 +81,12 @@ fail:
     return status;
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t length = strlen(text), end_length = strlen(end);
-    return length >= end_length && strcmp(text + length - end_length, end) == 0;
-}
-
 static int check_unknown(pinion_context *ctx, const loading *load)
 {
     int status = PINION_OK;
     for (size_t i = 0; i < load->file->tensor_count; i++) {
         const char *name = load->file->tensors[i].name;
-        if (load->used[i] || ends_with(name, ".num_batches_tracked") || strncmp(name, "pinion.", 7) == 0)
+        if (load->used[i] || pinion__ends_with(name, ".num_batches_tracked") || strncmp(name, "pinion.", 7) == 0)
             continue;
         PINION_FAIL_IF(true, PINION_EFORMAT, "%s: network '%s' has no weights of the name %s", load->file->path,
                        load->network->name, pinion__quote(name).text);

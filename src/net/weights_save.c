@@ -4,55 +4,27 @@
  */
 #include "net/text.h"
 #include "net/weights.h"
-#include <string.h>
+#include "net/zoo.h"
+#include <math.h>
 
-enum { MAX_PAIRS = 7 };
-
-typedef struct pair_list {
-    pinion_context *ctx;
-    pinion__st_pair *at;
-    size_t count;
-} pair_list;
-
-/* Takes the value, also on failure. */
-static int add_take(pair_list *list, const char *key, char *value)
-{
-    int status = PINION_OK;
-    pinion_context *ctx = list->ctx;
-    pinion__st_pair pair = {.value = value};
-    PINION_TRY(pinion__copy_string(ctx, key, &pair.key));
-    list->at[list->count++] = pair;
-    return PINION_OK;
-fail:
-    pinion__release(ctx, value);
-    return status;
-}
-
-static int add_copy(pair_list *list, const char *key, const char *value)
-{
-    char *copy;
-    int status = pinion__copy_string(list->ctx, value, &copy);
-    return status < 0 ? status : add_take(list, key, copy);
-}
-
-static int add_model(pair_list *list, const pinion_network *network, const char *given)
+static int add_model(pinion__pairs *list, const pinion_network *network, const char *given)
 {
     int status = PINION_OK;
     pinion_context *ctx = list->ctx;
     const char *zoo = NULL;
     char *description;
     if (given)
-        return add_copy(list, "pinion.model", given);
+        return pinion__pairs_add(list, "pinion.model", given);
     PINION_TRY(pinion__network_zoo_model(network, &zoo));
     if (zoo)
-        return add_copy(list, "pinion.model", zoo);
+        return pinion__pairs_add(list, "pinion.model", zoo);
     PINION_TRY(pinion__network_describe(network, &description));
-    return add_take(list, "pinion.model", description);
+    return pinion__pairs_add_take(list, "pinion.model", description);
 fail:
     return status;
 }
 
-static int add_classes(pair_list *list, const char *const *names, int count)
+static int add_classes(pinion__pairs *list, const char *const *names, int count)
 {
     int status = PINION_OK;
     pinion_context *ctx = list->ctx;
@@ -63,42 +35,56 @@ static int add_classes(pair_list *list, const char *const *names, int count)
         PINION_TRY(pinion__text_add_json(&text, names[i]));
     }
     PINION_TRY(pinion__text_add(&text, "]"));
-    return add_take(list, "pinion.classes", text.bytes);
+    return pinion__pairs_add_take(list, "pinion.classes", text.bytes);
 fail:
     pinion__release(ctx, text.bytes);
     return status;
 }
 
-static int add_floats(pair_list *list, const char *key, const float values[3])
+static int add_floats(pinion__pairs *list, const char *key, const float values[3], int count)
 {
     int status = PINION_OK;
     pinion_context *ctx = list->ctx;
     pinion__text text = {.ctx = ctx};
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < count; i++) {
         PINION_TRY(pinion__text_add(&text, i ? ", " : "["));
         PINION_TRY(pinion__text_add_float(&text, values[i]));
     }
     PINION_TRY(pinion__text_add(&text, "]"));
-    return add_take(list, key, text.bytes);
+    return pinion__pairs_add_take(list, key, text.bytes);
 fail:
     pinion__release(ctx, text.bytes);
     return status;
 }
 
-static int add_formatted(pair_list *list, const char *key, const char *format, int a, int b, int c)
+static int add_formatted(pinion__pairs *list, const char *key, const char *format, int a, int b, int c)
 {
     int status = PINION_OK;
     pinion_context *ctx = list->ctx;
     pinion__text text = {.ctx = ctx};
     PINION_TRY(pinion__text_add(&text, format, a, b, c));
-    return add_take(list, key, text.bytes);
+    return pinion__pairs_add_take(list, key, text.bytes);
 fail:
     pinion__release(ctx, text.bytes);
     return status;
 }
 
-int pinion__weights_pairs(const pinion_network *network, const pinion_weights_metadata *metadata,
-                          pinion__st_pair **pairs, size_t *count)
+/* What would be refused when the file is read is refused here. */
+static int check_metadata(pinion_context *ctx, const pinion_weights_metadata *m, int channels)
+{
+    int status = PINION_OK;
+    PINION_FAIL_IF(m->model && !pinion__model_valid(m->model), PINION_EINVAL,
+                   "metadata of weights: the model is %s; expected a name of the zoo or a JSON description",
+                   pinion__quote(m->model).text);
+    for (int i = 0; i < channels && m->std[0] != 0; i++)
+        PINION_FAIL_IF(!isfinite(m->mean[i]) || !isfinite(m->std[i]) || m->std[i] <= 0, PINION_EINVAL,
+                       "metadata of weights: mean %g and std %g of channel %d; expected finite numbers and std > 0",
+                       (double)m->mean[i], (double)m->std[i], i);
+fail:
+    return status;
+}
+
+int pinion__weights_pairs(const pinion_network *network, const pinion_weights_metadata *metadata, pinion__pairs *pairs)
 {
     int status = PINION_OK;
     pinion_context *ctx = network->ctx;
@@ -106,23 +92,19 @@ int pinion__weights_pairs(const pinion_network *network, const pinion_weights_me
     const pinion_weights_metadata *m = metadata ? metadata : &none;
     pinion_network_info info = pinion_network_get_info(network);
     pinion_shape input = m->input.h ? m->input : info.input;
-    pair_list list = {.ctx = ctx};
-    PINION_TRY(pinion__alloc_zeroed(ctx, MAX_PAIRS, sizeof *list.at, "metadata", &list.at));
-    PINION_TRY(add_copy(&list, "format", "pt"));
-    PINION_TRY(add_model(&list, network, m->model));
-    PINION_TRY(add_formatted(&list, "pinion.input", "%dx%dx%d", input.h, input.w, input.c));
-    PINION_TRY(add_formatted(&list, "pinion.class_count", "%d", m->class_count ? m->class_count : info.output.c, 0, 0));
+    int channels = input.c < 3 ? input.c : 3;
+    PINION_TRY(check_metadata(ctx, m, channels));
+    PINION_TRY(pinion__pairs_add(pairs, "format", "pt"));
+    PINION_TRY(add_model(pairs, network, m->model));
+    PINION_TRY(add_formatted(pairs, "pinion.input", "%dx%dx%d", input.h, input.w, input.c));
+    PINION_TRY(add_formatted(pairs, "pinion.class_count", "%d", m->class_count ? m->class_count : info.output.c, 0, 0));
     if (m->class_names)
-        PINION_TRY(add_classes(&list, m->class_names, m->class_count));
+        PINION_TRY(add_classes(pairs, m->class_names, m->class_count));
     if (m->std[0] > 0) {
-        PINION_TRY(add_floats(&list, "pinion.mean", m->mean));
-        PINION_TRY(add_floats(&list, "pinion.std", m->std));
+        PINION_TRY(add_floats(pairs, "pinion.mean", m->mean, channels));
+        PINION_TRY(add_floats(pairs, "pinion.std", m->std, channels));
     }
-    *pairs = list.at;
-    *count = list.count;
-    return PINION_OK;
 fail:
-    pinion__pairs_release(ctx, list.at, list.count);
     return status;
 }
 
@@ -136,23 +118,25 @@ static int fill(void *user, size_t tensor, uint64_t offset, void *buffer, size_t
 
 int pinion_weights_save(const pinion_network *network, const char *path, const pinion_weights_metadata *metadata)
 {
+    if (!network)
+        return PINION_EINVAL;
     int status = PINION_OK;
     pinion_context *ctx = network->ctx;
     pinion__st_tensor *tensors = NULL;
-    pinion__st_pair *pairs = NULL;
-    size_t pair_count = 0;
+    pinion__pairs pairs = {.ctx = ctx};
+    PINION_FAIL_IF(!path, PINION_EINVAL, "the path of the weights is missing");
     PINION_FAIL_IF(!network->block, PINION_EINVAL, "network '%s' has no weights yet: initialise or load them",
                    network->name);
-    PINION_TRY(pinion__weights_pairs(network, metadata, &pairs, &pair_count));
+    PINION_TRY(pinion__weights_pairs(network, metadata, &pairs));
     PINION_TRY(pinion__alloc_zeroed(ctx, network->param_count, sizeof *tensors, "tensors", &tensors));
     for (size_t i = 0; i < network->param_count; i++) {
         tensors[i].name = network->params[i].name;
         tensors[i].dtype = PINION__F32;
         pinion__param_file_shape(&network->params[i], tensors[i].shape, &tensors[i].rank);
     }
-    PINION_TRY(pinion__st_save(ctx, path, tensors, network->param_count, pairs, pair_count, fill, (void *)network));
+    PINION_TRY(pinion__st_save(ctx, path, tensors, network->param_count, pairs.at, pairs.count, fill, (void *)network));
 fail:
     pinion__release(ctx, tensors);
-    pinion__pairs_release(ctx, pairs, pair_count);
+    pinion__pairs_fini(&pairs);
     return status;
 }

@@ -26,6 +26,11 @@ static const pinion__model *find(const char *name)
     return NULL;
 }
 
+bool pinion__model_valid(const char *text)
+{
+    return *text == '{' || find(text);
+}
+
 static int fail_unknown(pinion_context *ctx, const char *name)
 {
     int status = PINION_OK;
@@ -53,13 +58,14 @@ fail:
 int pinion_network_open(pinion_context *ctx, const char *name, const pinion_network_options *options,
                         pinion_network **out)
 {
+    if (!ctx)
+        return PINION_EINVAL;
     int status = PINION_OK;
-    PINION_FAIL_IF(!name, PINION_EINVAL, "the model's name is missing");
+    PINION_FAIL_IF(!name || !out, PINION_EINVAL, "a network needs a model and a place for the result");
     const pinion__model *model = find(name);
-    size_t length = strlen(name);
     if (model)
         PINION_TRY(pinion_network_parse(ctx, model->text, model->length, name, options, out));
-    else if (length > 5 && strcmp(name + length - 5, ".json") == 0)
+    else if (strlen(name) > 5 && pinion__ends_with(name, ".json"))
         PINION_TRY(open_file(ctx, name, options, out));
     else
         PINION_TRY(fail_unknown(ctx, name));

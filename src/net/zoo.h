@@ -5,6 +5,7 @@
 #ifndef PINION_NET_ZOO_H
 #define PINION_NET_ZOO_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef struct pinion__model {
@@ -15,5 +16,8 @@ typedef struct pinion__model {
 
 /* name NULL ends it. */
 extern const pinion__model pinion__models[];
+
+/* Can `text` stand for a model in a file? A name of the zoo or a JSON description; never a path. */
+bool pinion__model_valid(const char *text);
 
 #endif

@@ -20,13 +20,9 @@ const char *pinion__task_layer_name(const pinion_plan *plan, const pinion__task 
     return task->layer < 0 ? "" : plan->network->layers[task->layer].name;
 }
 
-static int check_training(pinion_context *ctx, const pinion_network *network, const pinion_plan_options *options)
+static int check_training(pinion_context *ctx, const pinion_plan_options *options)
 {
     int status = PINION_OK;
-    pinion_shape out = network->layers[network->layer_count - 1].output;
-    PINION_FAIL_IF(out.h != 1 || out.w != 1, PINION_EINVAL,
-                   "network '%s': its output is %dx%dx%d; training expects 1x1xclasses", network->name, out.h, out.w,
-                   out.c);
     PINION_FAIL_IF(options->optimizer != PINION_SGD && options->optimizer != PINION_ADAMW, PINION_EINVAL,
                    "optimizer %d is unknown; expected PINION_SGD or PINION_ADAMW", (int)options->optimizer);
     PINION_FAIL_IF(!(options->momentum >= 0.0f && options->momentum < 1.0f), PINION_EINVAL,
@@ -43,6 +39,10 @@ static int check(pinion_context *ctx, const pinion_network *network, const pinio
 {
     int status = PINION_OK;
     PINION_FAIL_IF(network->layer_count == 0, PINION_EINVAL, "network '%s' has no layers", network->name);
+    const pinion__layer *last = &network->layers[network->layer_count - 1];
+    PINION_FAIL_IF(last->output.h != 1 || last->output.w != 1, PINION_EINVAL,
+                   "network '%s': its last layer '%s' (%s) gives %dx%dx%d; expected 1x1xclasses", network->name,
+                   last->name, last->op->name, last->output.h, last->output.w, last->output.c);
     PINION_FAIL_IF(options->mode != PINION_INFER && options->mode != PINION_TRAIN, PINION_EINVAL,
                    "mode %d is unknown; expected PINION_INFER or PINION_TRAIN", (int)options->mode);
     PINION_FAIL_IF(options->batch < 1 || options->batch > MAX_BATCH, PINION_EINVAL, "batch is %d; expected 1 to %d",
@@ -50,7 +50,7 @@ static int check(pinion_context *ctx, const pinion_network *network, const pinio
     PINION_FAIL_IF(processors < 1 || processors > MAX_PROCESSORS, PINION_EINVAL,
                    "a plan for %d processors; expected 1 to %d", processors, MAX_PROCESSORS);
     if (options->mode == PINION_TRAIN)
-        PINION_TRY(check_training(ctx, network, options));
+        PINION_TRY(check_training(ctx, options));
 fail:
     return status;
 }
@@ -256,6 +256,8 @@ void pinion_plan_destroy(pinion_plan *plan)
 
 pinion_plan_info pinion_plan_get_info(const pinion_plan *plan)
 {
+    if (!plan)
+        return (pinion_plan_info){0};
     return (pinion_plan_info){.tasks = (int)plan->task_count,
                               .arena_bytes = plan->arena_bytes,
                               .moments_bytes = plan->moments_bytes,
@@ -264,8 +266,11 @@ pinion_plan_info pinion_plan_get_info(const pinion_plan *plan)
 
 int pinion_plan_get_task(const pinion_plan *plan, int index, pinion_task_info *out)
 {
+    if (!plan)
+        return PINION_EINVAL;
     pinion_context *ctx = plan->ctx;
     int status = PINION_OK;
+    PINION_FAIL_IF(!out, PINION_EINVAL, "pinion_plan_get_task: expected somewhere to put the task");
     PINION_FAIL_IF(index < 0 || (size_t)index >= plan->task_count, PINION_EINVAL, "task %d: the plan has %zu", index,
                    plan->task_count);
     const pinion__task *task = &plan->tasks[index];

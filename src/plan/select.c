@@ -7,7 +7,8 @@
 
 static pinion__args shape_args(const pinion_plan *plan, const pinion__task *task, const pinion__processor *processor)
 {
-    static unsigned char nowhere;
+    static const unsigned char place = 0;
+    void *nowhere = (void *)&place; /* views are of mutable bytes; nobody looks at these */
     pinion__args args = {.attributes = &task->attributes,
                          .accumulate = task->accumulate,
                          .layer = task->layer,
@@ -16,8 +17,8 @@ static pinion__args shape_args(const pinion_plan *plan, const pinion__task *task
     for (int i = 0; i < task->op->pass[task->pass].count; i++) {
         if (task->operand[i] < 0)
             continue;
-        args.operand[i] = pinion__tensor_view(&plan->tensors[task->operand[i]], &nowhere);
-        args.operand[i].data = &nowhere;
+        args.operand[i] = pinion__tensor_view(&plan->tensors[task->operand[i]], nowhere);
+        args.operand[i].data = nowhere;
     }
     return args;
 }

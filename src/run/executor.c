@@ -194,10 +194,8 @@ static uint32_t find_rivals(const pinion_plan *plan, int processor)
 {
     uint32_t rivals = 0;
     for (int other = 0; other < plan->processor_count; other++)
-        for (int i = 0; i < 4; i++)
-            if (other != processor &&
-                (plan->processors[other]->core_mask[i] & plan->processors[processor]->core_mask[i]))
-                rivals |= UINT32_C(1) << other;
+        if (other != processor && pinion__processors_share_cores(plan->processors[other], plan->processors[processor]))
+            rivals |= UINT32_C(1) << other;
     return rivals;
 }
 

@@ -3,6 +3,7 @@
  * A runner's memory: one arena, the optimiser's moments, a copy of the running statistics; and the steps. Nothing is
  * allocated after create.
  */
+#include "base/memory.h"
 #include "run/state.h"
 
 #include <math.h>
@@ -68,11 +69,17 @@ static int say_out_of_memory(const pinion_plan *plan)
         mebibytes(count_bytes(plan)), mebibytes(plan->arena_bytes), mebibytes(plan->moments_bytes));
 }
 
-int pinion__runner_create(const pinion_plan *plan, pinion_runner **out)
+int pinion_runner_create(const pinion_plan *plan, pinion_runner **out)
 {
+    if (!plan)
+        return PINION_EINVAL;
     pinion_context *ctx = plan->ctx;
     int status = PINION_OK;
     pinion_runner *runner = NULL;
+    PINION_FAIL_IF(!out, PINION_EINVAL, "pinion_runner_create: expected somewhere to put the runner");
+    /* A system that gives out more than it has ends the process when the memory is used: so it is asked before. */
+    if (ctx->system_memory && count_bytes(plan) > pinion__memory_available_bytes())
+        return say_out_of_memory(plan);
     PINION_TRY(pinion__alloc_zeroed(ctx, 1, sizeof *runner, "a runner", &runner));
     runner->ctx = ctx;
     runner->plan = plan;
@@ -84,18 +91,6 @@ int pinion__runner_create(const pinion_plan *plan, pinion_runner **out)
 fail:
     pinion_runner_destroy(runner);
     return status == PINION_ENOMEM ? say_out_of_memory(plan) : status;
-}
-
-int pinion_runner_create(const pinion_plan *plan, pinion_runner **out)
-{
-    if (!plan)
-        return PINION_EINVAL;
-    pinion_context *ctx = plan->ctx;
-    int status = PINION_OK;
-    PINION_FAIL_IF(!out, PINION_EINVAL, "pinion_runner_create: expected somewhere to put the runner");
-    PINION_TRY(pinion__runner_create(plan, out));
-fail:
-    return status;
 }
 
 void pinion_runner_destroy(pinion_runner *runner)

@@ -14,11 +14,8 @@ float *pinion__runner_moment(const pinion_runner *runner, int param, int which);
 /* Logits of the last step or inference, (batch, classes) dense. Valid until the next. */
 const float *pinion__runner_logits(const pinion_runner *runner);
 
-/* A plan and runner on given processors (tests, simulated processors). */
-int pinion__runner_create(const pinion_plan *plan, pinion_runner **out);
-
-/* Gradient of a parameter after a step, where the plan still holds it at the end of the step (tests: plan option
- * keep_gradients through clip). NULL: gone. */
+/* Gradient of a parameter after a step, where it outlives the step, as with the plan option `clip` or the tuning
+ * `separate`. NULL: gone, or there is none. */
 const float *pinion__runner_gradient(const pinion_runner *runner, int param);
 
 #endif

@@ -12,10 +12,12 @@
 #include "base/clock.h"
 #include "base/cpu.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "base/random.h"
 #include "base/workers.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,6 +120,48 @@ static void test_parallel(void **state)
     pinion_context_destroy(ctx);
 }
 
+typedef struct caller {
+    pinion__workers *workers;
+    counted *count;
+    bool wrong;
+} caller;
+
+static void *call_often(void *user)
+{
+    caller *at = user;
+    for (int round = 1; round <= 200; round++) {
+        pinion__parallel(at->workers, 100, visit, at->count);
+        for (int i = 0; i < 100; i++)
+            at->wrong = at->wrong || atomic_load(&at->count->visits[i]) != round;
+    }
+    return NULL;
+}
+
+/* Loops of two callers on one set of workers: each is done when its call returns, each item once. */
+static void test_parallel_callers(void **state)
+{
+    (void)state;
+    pinion_context *ctx = make_context();
+    pinion__workers *workers;
+    static counted counts[2];
+    pthread_t threads[2];
+    caller callers[2];
+    assert_int_equal(pinion__workers_create(ctx, 2, &workers), PINION_OK);
+    for (int i = 0; i < 2; i++) {
+        counts[i].threads = 2;
+        callers[i] = (caller){.workers = workers, .count = &counts[i]};
+        assert_int_equal(pthread_create(&threads[i], NULL, call_often, &callers[i]), 0);
+    }
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    for (int i = 0; i < 2; i++) {
+        assert_false(callers[i].wrong);
+        assert_int_equal(atomic_load(&counts[i].bad_lane), 0);
+    }
+    pinion__workers_destroy(workers);
+    pinion_context_destroy(ctx);
+}
+
 static void write_text(pinion_context *ctx, const char *path, const char *text)
 {
     pinion__writer *writer;
@@ -191,6 +235,211 @@ static void test_replace(void **state)
     pinion_context_destroy(ctx);
 }
 
+static void make_folder(char *folder, size_t bytes, char *path, size_t path_bytes)
+{
+    snprintf(folder, bytes, "/tmp/pinion-base-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, path_bytes, "%s/file", folder);
+}
+
+static void expect_error(const pinion_context *ctx, const char *path, const char *rest)
+{
+    char sentence[256];
+    snprintf(sentence, sizeof sentence, "%s: %s", path, rest);
+    assert_string_equal(pinion_context_error(ctx), sentence);
+}
+
+static void test_pipe(void **state)
+{
+    (void)state;
+    pinion_context *ctx = make_context();
+    char folder[32], path[64];
+    make_folder(folder, sizeof folder, path, sizeof path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    pinion__file file;
+    alarm(20); /* waiting for a writer ends the test */
+    assert_int_equal(pinion__file_open(ctx, path, &file), PINION_EFORMAT);
+    alarm(0);
+    expect_error(ctx, path, "is not a regular file");
+    unlink(path);
+    rmdir(folder);
+    pinion_context_destroy(ctx);
+}
+
+/* What was opened stays, whatever becomes of the file; large files are mapped. */
+static void test_changing_file(void **state)
+{
+    (void)state;
+    pinion_context *ctx = make_context();
+    char folder[32], path[64];
+    make_folder(folder, sizeof folder, path, sizeof path);
+    write_text(ctx, path, "contents");
+    pinion__file file;
+    assert_int_equal(pinion__file_open(ctx, path, &file), PINION_OK);
+    assert_int_equal(truncate(path, 0), 0);
+    assert_int_equal(file.bytes, 8);
+    assert_memory_equal(file.data, "contents", 8);
+    pinion__file_close(&file);
+    assert_int_equal(pinion__file_open(ctx, path, &file), PINION_OK);
+    assert_int_equal(file.bytes, 0);
+    pinion__file_close(&file);
+    assert_int_equal(truncate(path, PINION__FILE_MAX_READ + 1), 0);
+    assert_int_equal(pinion__file_open(ctx, path, &file), PINION_OK);
+    assert_non_null(file.mapping);
+    assert_int_equal(file.bytes, PINION__FILE_MAX_READ + 1);
+    assert_int_equal(file.data[PINION__FILE_MAX_READ], 0);
+    pinion__file_close(&file);
+    assert_int_equal(atomic_load(&ctx->live_bytes), 0);
+    unlink(path);
+    rmdir(folder);
+    pinion_context_destroy(ctx);
+}
+
+/* The kernel's own files tell a size of 4096 and end long before. */
+static void test_short_file(void **state)
+{
+    (void)state;
+    static const char path[] = "/sys/devices/system/cpu/online";
+    struct stat info;
+    if (stat(path, &info) != 0 || info.st_size != 4096) {
+        skip();
+        return;
+    }
+    pinion_context *ctx = make_context();
+    pinion__file file;
+    assert_int_equal(pinion__file_open(ctx, path, &file), PINION_EFORMAT);
+    assert_non_null(strstr(pinion_context_error(ctx), "of its 4096 bytes"));
+    assert_int_equal(atomic_load(&ctx->live_bytes), 0);
+    pinion_context_destroy(ctx);
+}
+
+/* A second writer of a file is refused and does no harm, nor does the question whether it may be written. */
+static void test_two_writers(void **state)
+{
+    (void)state;
+    pinion_context *ctx = make_context();
+    char folder[32], path[64], partial[80];
+    make_folder(folder, sizeof folder, path, sizeof path);
+    snprintf(partial, sizeof partial, "%s.partial", path);
+    pinion__writer *writer, *other = NULL;
+    for (int commit = 0; commit < 2; commit++) {
+        assert_int_equal(pinion__writer_begin(ctx, path, &writer), PINION_OK);
+        assert_int_equal(pinion__writer_write(writer, "first", 5), PINION_OK);
+        assert_int_equal(pinion__writer_begin(ctx, path, &other), PINION_EIO);
+        expect_error(ctx, path, "is being written by another process");
+        assert_null(other);
+        assert_int_equal(pinion__file_check_writable(ctx, path), PINION_OK);
+        assert_int_equal(access(partial, F_OK), 0);
+        assert_int_equal(count_entries(folder), 1);
+        if (!commit)
+            pinion__writer_abort(writer);
+        else
+            assert_int_equal(pinion__writer_commit(writer), PINION_OK);
+    }
+    expect_text(ctx, path, "first");
+    /* What a killed process left is overwritten, to its end. */
+    int left = open(partial, O_WRONLY | O_CREAT, 0600);
+    assert_true(left >= 0 && write(left, "longer than the new contents", 28) == 28);
+    close(left);
+    write_text(ctx, path, "second");
+    expect_text(ctx, path, "second");
+    assert_int_equal(count_entries(folder), 1);
+    unlink(path);
+    rmdir(folder);
+    assert_int_equal(atomic_load(&ctx->live_bytes), 0);
+    pinion_context_destroy(ctx);
+}
+
+typedef struct rival {
+    const char *path;
+    pinion__writer *writer;
+} rival;
+
+/* At the rename: the lock must still be held. */
+static int try_to_write(void *user, const char *operation, const char *path)
+{
+    (void)path;
+    rival *with = user;
+    if (strcmp(operation, "rename") != 0)
+        return 0;
+    pinion_context *ctx = make_context();
+    if (pinion__writer_begin(ctx, with->path, &with->writer) == PINION_OK)
+        pinion__writer_abort(with->writer);
+    pinion_context_destroy(ctx);
+    return 0;
+}
+
+static void test_lock_until_rename(void **state)
+{
+    (void)state;
+    pinion_context *ctx = make_context();
+    char folder[32], path[64];
+    make_folder(folder, sizeof folder, path, sizeof path);
+    rival with = {.path = path};
+    ctx->io_hook = try_to_write;
+    ctx->io_hook_user = &with;
+    write_text(ctx, path, "whole");
+    assert_null(with.writer);
+    expect_text(ctx, path, "whole");
+    unlink(path);
+    rmdir(folder);
+    pinion_context_destroy(ctx);
+}
+
+static void *begin_often(void *user)
+{
+    const char *path = user;
+    char partial[80];
+    snprintf(partial, sizeof partial, "%s.partial", path);
+    pinion_context *ctx = make_context();
+    int wrong = 0;
+    for (int i = 0; i < 3000; i++) {
+        pinion__writer *writer;
+        if (pinion__writer_begin(ctx, path, &writer) < 0)
+            continue;
+        wrong += access(partial, F_OK) != 0;
+        pinion__writer_abort(writer);
+    }
+    pinion_context_destroy(ctx);
+    return wrong ? user : NULL;
+}
+
+/* A writer that opens the temporary file just before its name is taken away must begin anew. */
+static void test_writers_in_turn(void **state)
+{
+    (void)state;
+    char folder[32], path[64];
+    make_folder(folder, sizeof folder, path, sizeof path);
+    pthread_t threads[3];
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, begin_often, path), 0);
+    for (int i = 0; i < 3; i++) {
+        void *wrong;
+        pthread_join(threads[i], &wrong);
+        assert_null(wrong);
+    }
+    assert_int_equal(rmdir(folder), 0);
+}
+
+static void test_memory(void **state)
+{
+    (void)state;
+    const uint64_t unknown = UINT64_MAX;
+    assert_true(pinion__memory_parse_meminfo("MemTotal: 900 kB\nMemFree: 1 kB\nMemAvailable:     300 kB\n") == 307200);
+    assert_true(pinion__memory_parse_meminfo("MemAvailable: 3 kB\nSwapTotal: 9 kB\nSwapFree: 2 kB\n") == 5120);
+    assert_true(pinion__memory_parse_meminfo("MemTotal: 900 kB\n") == unknown);
+    assert_true(pinion__memory_parse_meminfo("NotMemAvailable: 900 kB\nMemAvailable: ?\n") == unknown);
+    assert_true(pinion__memory_parse_meminfo("") == unknown);
+    assert_true(pinion__memory_parse_group("1000\n", "600\n", "") == 400);
+    assert_true(pinion__memory_parse_group("1000\n", "600\n", "anon 5\ninactive_file 100\nactive_file 50\n") == 550);
+    assert_true(pinion__memory_parse_group("1000\n", "600\n", "inactive_file 9999\n") == 1000);
+    assert_true(pinion__memory_parse_group("1000\n", "1600\n", "") == 0);
+    assert_true(pinion__memory_parse_group("max\n", "600\n", "") == unknown);
+    assert_true(pinion__memory_parse_group("", "", "") == unknown);
+    assert_true(pinion__memory_parse_group("1000\n", "", "") == unknown);
+    assert_true(pinion__memory_available_bytes() > 0);
+}
+
 static void test_options(void **state)
 {
     (void)state;
@@ -208,6 +457,8 @@ static void test_options(void **state)
     assert_int_equal(pinion_context_create(&bad, &ctx), PINION_EINVAL);
     bad = (pinion_context_options){.alloc = pinion_context_options_default().alloc};
     assert_int_equal(pinion_context_create(&bad, &ctx), PINION_EINVAL);
+    assert_null(ctx);
+    assert_int_equal(pinion_context_create(NULL, NULL), PINION_EINVAL);
 }
 
 static void test_errors(void **state)
@@ -237,9 +488,14 @@ static void test_summary(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_philox),   cmocka_unit_test(test_normal),  cmocka_unit_test(test_permutation),
-        cmocka_unit_test(test_parallel), cmocka_unit_test(test_replace), cmocka_unit_test(test_options),
-        cmocka_unit_test(test_errors),   cmocka_unit_test(test_summary),
+        cmocka_unit_test(test_philox),           cmocka_unit_test(test_normal),
+        cmocka_unit_test(test_permutation),      cmocka_unit_test(test_parallel),
+        cmocka_unit_test(test_replace),          cmocka_unit_test(test_options),
+        cmocka_unit_test(test_parallel_callers), cmocka_unit_test(test_pipe),
+        cmocka_unit_test(test_changing_file),    cmocka_unit_test(test_short_file),
+        cmocka_unit_test(test_two_writers),      cmocka_unit_test(test_lock_until_rename),
+        cmocka_unit_test(test_writers_in_turn),  cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_errors),           cmocka_unit_test(test_summary),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -132,11 +132,23 @@ static void set_palette(png_structp png, png_infop info)
     png_set_PLTE(png, info, palette, 256);
 }
 
+static void set_text(png_structp png, png_infop info)
+{
+    char *text = malloc(PNG_TEXT_BYTES + 1), key[] = "Comment";
+    assert_non_null(text);
+    memset(text, ' ', PNG_TEXT_BYTES);
+    text[PNG_TEXT_BYTES] = '\0';
+    png_text entry = {
+        .compression = PNG_TEXT_COMPRESSION_zTXt, .key = key, .text = text, .text_length = PNG_TEXT_BYTES};
+    png_set_text(png, info, &entry, 1);
+    free(text);
+}
+
 void write_png(const char *path, int w, int h, enum png_kind kind)
 {
     static const int colours[] = {PNG_COLOR_TYPE_GRAY, PNG_COLOR_TYPE_GRAY_ALPHA, PNG_COLOR_TYPE_PALETTE,
                                   PNG_COLOR_TYPE_RGB,  PNG_COLOR_TYPE_RGBA,       PNG_COLOR_TYPE_RGB,
-                                  PNG_COLOR_TYPE_RGB};
+                                  PNG_COLOR_TYPE_RGB,  PNG_COLOR_TYPE_RGB};
     FILE *file = fopen(path, "wb");
     assert_non_null(file);
     png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
@@ -147,6 +159,8 @@ void write_png(const char *path, int w, int h, enum png_kind kind)
                  PNG_FILTER_TYPE_DEFAULT);
     if (kind == PNG_PALETTE)
         set_palette(png, info);
+    if (kind == PNG_RGB_TEXT)
+        set_text(png, info);
     png_write_info(png, info);
     int passes = png_set_interlace_handling(png);
     unsigned char *row = calloc((size_t)w, 8);
@@ -160,6 +174,24 @@ void write_png(const char *path, int w, int h, enum png_kind kind)
     png_write_end(png, info);
     png_destroy_write_struct(&png, &info);
     assert_int_equal(fclose(file), 0);
+}
+
+void repeat_png_chunk(const char *path, const char *type, int count)
+{
+    size_t bytes, at = 8;
+    unsigned char *data = read_bytes(path, &bytes);
+    while (at + 12 <= bytes && memcmp(data + at + 4, type, 4) != 0)
+        at += 12 + ((size_t)data[at] << 24 | (size_t)data[at + 1] << 16 | (size_t)data[at + 2] << 8 | data[at + 3]);
+    assert_true(at + 12 <= bytes);
+    size_t chunk = 12 + ((size_t)data[at + 1] << 16 | (size_t)data[at + 2] << 8 | data[at + 3]);
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(data, 1, at, file), at);
+    for (int i = 1; i < count; i++)
+        assert_int_equal(fwrite(data + at, 1, chunk, file), chunk);
+    assert_int_equal(fwrite(data + at, 1, bytes - at, file), bytes - at);
+    assert_int_equal(fclose(file), 0);
+    free(data);
 }
 
 void write_jpeg(const char *path, int w, int h, enum jpeg_kind kind)
@@ -220,6 +252,7 @@ static void *test_alloc(void *user, size_t bytes, size_t alignment)
 {
     test_memory *memory = user;
     long call = __atomic_add_fetch(&memory->calls, 1, __ATOMIC_SEQ_CST);
+    __atomic_add_fetch(&memory->bytes, (long)bytes, __ATOMIC_SEQ_CST);
     void *block = NULL;
     if (call == memory->fail_at || posix_memalign(&block, alignment, bytes) != 0)
         return NULL;

@@ -34,10 +34,15 @@ void cut_file(const char *path, size_t bytes);
 /* Pixel (y, x) has channel c = (37 x + 91 y + 53 c + 7 x y) modulo 256. */
 unsigned char pattern(int y, int x, int c);
 
-enum png_kind { PNG_GREY, PNG_GREY_ALPHA, PNG_PALETTE, PNG_RGB, PNG_RGBA, PNG_RGB16, PNG_RGB_INTERLACED };
+enum png_kind { PNG_GREY, PNG_GREY_ALPHA, PNG_PALETTE, PNG_RGB, PNG_RGBA, PNG_RGB16, PNG_RGB_INTERLACED, PNG_RGB_TEXT };
 
-/* The pattern; grey kinds take channel 0, alpha is 128. */
+enum { PNG_TEXT_BYTES = 4 << 20 };
+
+/* The pattern; grey kinds take channel 0, alpha is 128. PNG_RGB_TEXT: with a zTXt chunk of PNG_TEXT_BYTES spaces. */
 void write_png(const char *path, int w, int h, enum png_kind kind);
+
+/* Repeats the first chunk of a type where it stands, until there are `count`. */
+void repeat_png_chunk(const char *path, const char *type, int count);
 
 enum jpeg_kind { JPEG_GREY, JPEG_RGB, JPEG_CMYK, JPEG_PROGRESSIVE };
 
@@ -51,9 +56,10 @@ void write_cifar(const char *path, int records, int first);
 /* A whole data set: data_batch_1.bin and data_batch_2.bin of `records` each, test_batch.bin of 3 records. */
 void write_cifar_folder(int records);
 
-/* A context whose allocator counts blocks and fails the `fail_at`-th call (from 1; 0: none). */
+/* A context whose allocator counts blocks, adds up the bytes asked for, and fails the `fail_at`-th call (from 1; 0:
+ * none). */
 typedef struct test_memory {
-    long calls, live, fail_at;
+    long calls, live, fail_at, bytes;
 } test_memory;
 
 pinion_context *create_context(test_memory *memory);

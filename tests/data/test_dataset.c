@@ -79,6 +79,32 @@ static pinion_dataset_source source_of(user *self)
     };
 }
 
+/* What a caller may forget. */
+static void test_nothing(void **state)
+{
+    (void)state;
+    user self = {0};
+    pinion_dataset_source source = source_of(&self);
+    pinion_dataset *dataset = NULL;
+    unsigned char pixels[6];
+    int label;
+    assert_int_equal(pinion_dataset_open(NULL, "synthetic", NULL, &dataset), PINION_EINVAL);
+    assert_int_equal(pinion_dataset_create(NULL, &source, &dataset), PINION_EINVAL);
+    assert_null(dataset);
+    expect_failure(ctx, pinion_dataset_open(ctx, "synthetic", NULL, NULL), PINION_EINVAL,
+                   "a data set needs a SPEC and a place for the result");
+    expect_failure(ctx, pinion_dataset_create(ctx, &source, NULL), PINION_EINVAL,
+                   "a data set needs a name, a function that reads and a place for the result");
+    assert_int_equal(pinion_dataset_create(ctx, &source, &dataset), PINION_OK);
+    assert_int_equal(pinion_dataset_read(NULL, PINION_PART_TRAIN, 0, pixels, &label), PINION_EINVAL);
+    expect_failure(ctx, pinion_dataset_read(dataset, PINION_PART_TRAIN, 0, NULL, &label), PINION_EINVAL,
+                   "mine: a sample needs a place for its pixels and its label");
+    expect_failure(ctx, pinion_dataset_read(dataset, PINION_PART_TRAIN, 0, pixels, NULL), PINION_EINVAL,
+                   "mine: a sample needs a place for its pixels and its label");
+    assert_int_equal(self.reads, 0);
+    pinion_dataset_destroy(dataset);
+}
+
 static void test_user(void **state)
 {
     (void)state;
@@ -181,6 +207,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_spec, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_user, setup, teardown),
         cmocka_unit_test_setup_teardown(test_user_names, setup, teardown),
         cmocka_unit_test_setup_teardown(test_user_refused, setup, teardown),

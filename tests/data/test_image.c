@@ -31,7 +31,7 @@ static int teardown(void **state)
 static void test_png_kinds(void **state)
 {
     (void)state;
-    for (int kind = PNG_GREY; kind <= PNG_RGB_INTERLACED; kind++) {
+    for (int kind = PNG_GREY; kind <= PNG_RGB_TEXT; kind++) {
         const char *path = in_folder("image.png");
         write_png(path, 13, 9, (enum png_kind)kind);
         pinion__image image = {0};
@@ -113,6 +113,9 @@ static void test_no_image(void **state)
                    "%s: to be read as 1x4097x3: expected sides of 1 to 4096 and 3 channels", path);
     expect_failure(ctx, pinion_image_read(ctx, NULL, (pinion_shape){1, 1, 3}, pixels), PINION_EINVAL,
                    "reading an image needs a path and a place for its pixels");
+    expect_failure(ctx, pinion_image_read(ctx, path, (pinion_shape){1, 1, 3}, NULL), PINION_EINVAL,
+                   "reading an image needs a path and a place for its pixels");
+    assert_int_equal(pinion_image_read(NULL, path, (pinion_shape){1, 1, 3}, pixels), PINION_EINVAL);
 }
 
 static void test_png_damage(void **state)
@@ -182,6 +185,18 @@ static void test_size_limit(void **state)
                    path);
 }
 
+/* A hundred compressed texts of megabytes each cost nothing. */
+static void test_png_texts(void **state)
+{
+    (void)state;
+    const char *path = in_folder("image.png");
+    write_png(path, 16, 16, PNG_RGB_TEXT);
+    repeat_png_chunk(path, "zTXt", 100);
+    memory.bytes = 0;
+    assert_int_equal(read_image(path), PINION_OK);
+    assert_in_range(memory.bytes, 16 * 16 * 3, 1 << 20);
+}
+
 static void expect_fit(int h, int w, int to_h, int to_w, const unsigned char *expected)
 {
     unsigned char source[48 * 48 * 3], fitted[48 * 48 * 3];
@@ -190,7 +205,7 @@ static void expect_fit(int h, int w, int to_h, int to_w, const unsigned char *ex
             for (int c = 0; c < 3; c++)
                 source[(y * w + x) * 3 + c] = pattern(y, x, c);
     pinion__image image = {.w = w, .h = h, .pixels = source};
-    assert_int_equal(pinion__image_fit(ctx, &image, (pinion_shape){to_h, to_w, 3}, fitted), PINION_OK);
+    assert_int_equal(pinion__image_fit(ctx, "file", &image, (pinion_shape){to_h, to_w, 3}, fitted), PINION_OK);
     int exact = 0, values = to_h * to_w * 3;
     for (int i = 0; i < values; i++) {
         assert_true(abs(fitted[i] - expected[i]) <= 1);
@@ -254,6 +269,28 @@ static void test_fit_extreme(void **state)
     assert_int_equal(pinion_image_read(ctx, path, (pinion_shape){16, 16, 3}, pixels), PINION_OK);
 }
 
+/* So thin that the resized side would leave the range of ints. */
+static void test_fit_too_thin(void **state)
+{
+    (void)state;
+    const char *path = in_folder("image.png");
+    unsigned char *pixels = malloc((size_t)4096 * 4096 * 3);
+    assert_non_null(pixels);
+    write_png(path, 1, 524292, PNG_RGB);
+    expect_failure(ctx, pinion_image_read(ctx, path, (pinion_shape){4096, 4096, 3}, pixels), PINION_EFORMAT,
+                   "%s: 1 x 524292 pixels, resized to a shorter side of 4096: the longer side is 2147500032: "
+                   "expected at most 16777216",
+                   path);
+    write_png(path, 4097, 1, PNG_GREY);
+    expect_failure(ctx, pinion_image_read(ctx, path, (pinion_shape){16, 4096, 3}, pixels), PINION_EFORMAT,
+                   "%s: 4097 x 1 pixels, resized to a shorter side of 4096: the longer side is 16781312: "
+                   "expected at most 16777216",
+                   path);
+    write_png(path, 4096, 1, PNG_GREY);
+    assert_int_equal(pinion_image_read(ctx, path, (pinion_shape){16, 4096, 3}, pixels), PINION_OK);
+    free(pixels);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -264,9 +301,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_png_damage, setup, teardown),
         cmocka_unit_test_setup_teardown(test_jpeg_damage, setup, teardown),
         cmocka_unit_test_setup_teardown(test_size_limit, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_png_texts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fit_same, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fit_extreme, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_fit_too_thin, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

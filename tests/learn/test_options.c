@@ -45,7 +45,10 @@ static void out_of_range(void **state)
     REFUSED(epochs, 0, "epochs is 0");
     REFUSED(epochs, -1, "epochs is -1");
     REFUSED(steps, -1, "steps is -1");
+    REFUSED(steps, INT64_C(1000000000000001), "steps is 1000000000000001; expected 1 to 1000000000000000, or 0");
+    REFUSED(steps, INT64_MAX, "steps is 9223372036854775807");
     REFUSED(save_every, -2, "save-every is -2");
+    REFUSED(save_every, INT64_MAX, "save-every is 9223372036854775807; expected 1 to 1000000000000000 steps");
     REFUSED(learning_rate, -0.1f, "learning rate is -0.1");
     REFUSED(learning_rate, NAN, "learning rate is nan");
     REFUSED(learning_rate, INFINITY, "learning rate is inf");
@@ -71,6 +74,7 @@ static void data_that_do_not_fit(void **state)
     REFUSED(batch, 68, "batch is 68, but 'tiny' has 64 samples to train on (3 held back)");
     REFUSED(batch, 65, "batch is 65");
     REFUSED(validation, -1, "val-split is -1");
+    REFUSED(validation, INT64_MAX, "val-split is 9223372036854775807; expected a number of samples");
     REFUSED(validation, TINY_TRAIN, "val-split is 67, but 'tiny' has 67 training samples");
     static const int64_t twice[] = {1, 2, 1}, outside[] = {1, 67, 2}, negative[] = {-1, 3, 4};
     REFUSED(validation_indices, twice, "val-split: sample 1 is there twice");

@@ -204,18 +204,18 @@ static void other_options_are_refused(void **state)
 {
     (void)state;
     make_checkpoint();
-    DIFFERS(batch, 4, "batch is '4', but the checkpoint was made with '8'");
-    DIFFERS(epochs, 3, "epochs is '3'");
-    DIFFERS(steps, 12, "steps is '12'");
-    DIFFERS(optimizer, PINION_ADAMW, "optimizer");
-    DIFFERS(learning_rate, 0.5f, "learning-rate is '0.5', but the checkpoint was made with '0.0199999996'");
+    DIFFERS(batch, 4, "--batch is '4', but the checkpoint was made with '8'");
+    DIFFERS(epochs, 3, "--epochs is '3'");
+    DIFFERS(steps, 12, "--steps is '12'");
+    DIFFERS(optimizer, PINION_ADAMW, "--optimizer is 'adamw', but the checkpoint was made with 'sgd'");
+    DIFFERS(learning_rate, 0.5f, "--lr is '0.5', but the checkpoint was made with '0.0199999996'");
     DIFFERS(momentum, 0.5f, "momentum");
     DIFFERS(weight_decay, 0.5f, "weight-decay");
-    DIFFERS(schedule, PINION_SCHEDULE_STEP, "schedule");
+    DIFFERS(schedule, PINION_SCHEDULE_STEP, "--schedule is 'step', but the checkpoint was made with 'onecycle'");
     DIFFERS(clip_norm, 0, "clip-norm");
     DIFFERS(label_smoothing, 0, "label-smoothing");
-    DIFFERS(augment, PINION_AUGMENT_NONE, "augment is '0'");
-    DIFFERS(freeze, "conv1", "freeze is 'conv1', but the checkpoint was made with ''");
+    DIFFERS(augment, PINION_AUGMENT_NONE, "--augment is 'none', but the checkpoint was made with 'crop,flip'");
+    DIFFERS(freeze, "conv1", "--freeze is 'conv1', but the checkpoint was made with ''");
     DIFFERS(seed, 2, "seed");
     DIFFERS(validation, 2, "val-split");
     DIFFERS(validation_indices, held_back, "val-split");

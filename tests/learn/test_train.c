@@ -82,6 +82,12 @@ static void learns_and_reports(void **state)
         }
         assert_true(seen.epoch[e].loss == sum / TINY_BATCHES);
         assert_true(isnan(seen.epoch[e].validation_top1));
+        double waited = 0, taken = 0;
+        for (int i = 0; i < TINY_BATCHES; i++) {
+            waited += seen.step[e * TINY_BATCHES + i].wait_ms;
+            taken += seen.step[e * TINY_BATCHES + i].step_ms;
+        }
+        assert_true(seen.epoch[e].wait_share == waited / taken);
     }
     assert_int_equal(result.steps, 15 * TINY_BATCHES);
     assert_true(result.loss == seen.epoch[14].loss);

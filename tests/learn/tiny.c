@@ -127,7 +127,7 @@ static void count_step(void *user, const pinion_step_report *report)
 static int ask_stop(void *user)
 {
     const stopper *at = user;
-    return at->step == at->stop_after;
+    return at->stop_after > 0 && at->step == at->stop_after;
 }
 
 int tiny_train(tiny *t, const pinion_train_options *options, const char *resume, int64_t stop_after,

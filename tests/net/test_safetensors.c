@@ -127,13 +127,42 @@ static void test_hostile_frame(void **state)
     assert_refused(ctx, parse(ctx, &file, &out), PINION_EFORMAT, "w: tensor 'a?b?' is not described by an object");
     assert_null(out);
 
-    enum { LONG = (1 << 24) + 9 };
+    enum { LONG = PINION__MAX_HEADER + 9 };
     unsigned char *bytes = calloc(1, LONG);
-    bytes[3] = 1;
-    bytes[0] = 1;
+    for (int i = 0; i < 4; i++)
+        bytes[i] = (unsigned char)((PINION__MAX_HEADER + 1) >> (8 * i));
     assert_refused(ctx, pinion__st_parse(ctx, bytes, LONG, "w", &out), PINION_EFORMAT,
-                   "w: its header has 16777217 bytes; at most 16777216 are possible");
+                   "w: its header has 100000001 bytes; at most 100000000 are possible");
     free(bytes);
+    test_context_end(ctx);
+}
+
+static int fill_nothing(void *user, size_t tensor, uint64_t offset, void *buffer, size_t bytes)
+{
+    (void)user, (void)tensor, (void)offset, (void)buffer, (void)bytes;
+    return PINION_OK;
+}
+
+/* A long header is read, and what is too long for the reader is not written. */
+static void test_long_header(void **state)
+{
+    (void)state;
+    pinion_context *ctx = test_context();
+    pinion__st_file *file = NULL;
+    const char *path = test_path("long.safetensors");
+    char *value = malloc(PINION__MAX_HEADER + 1);
+    pinion__st_pair pair = {.key = (char *)"text", .value = value};
+    memset(value, 'x', PINION__MAX_HEADER);
+    value[PINION__MAX_HEADER] = '\0';
+    assert_int_equal(pinion__st_save(ctx, path, NULL, 0, &pair, 1, fill_nothing, NULL), PINION_EINVAL);
+    assert_non_null(strstr(pinion_context_error(ctx), "long.safetensors: its header would have 1000001"));
+    assert_non_null(strstr(pinion_context_error(ctx), " bytes; at most 100000000 are possible"));
+    value[(1 << 24) + 5] = '\0';
+    assert_done(ctx, pinion__st_save(ctx, path, NULL, 0, &pair, 1, fill_nothing, NULL));
+    assert_done(ctx, pinion__st_open(ctx, path, &file));
+    assert_string_equal(pinion__st_get(file, "text"), value);
+    pinion__st_close(ctx, file);
+    free(value);
     test_context_end(ctx);
 }
 
@@ -277,8 +306,9 @@ static void test_sha256(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hostile), cmocka_unit_test(test_hostile_frame), cmocka_unit_test(test_valid),
-        cmocka_unit_test(test_save),    cmocka_unit_test(test_damage),        cmocka_unit_test(test_sha256),
+        cmocka_unit_test(test_hostile),     cmocka_unit_test(test_hostile_frame), cmocka_unit_test(test_valid),
+        cmocka_unit_test(test_long_header), cmocka_unit_test(test_save),          cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_sha256),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,8 @@
  */
 #include "support.h"
 #include <errno.h>
+#include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 
 /* Each kind of parameter, a flatten with batch norm and a linear layer behind it. */
@@ -206,6 +208,14 @@ static void test_bad_metadata(void **state)
     check_bad_metadata("pinion.input", "32x99999999999x3",
                        "w: metadata 'pinion.input' is '32x99999999999x3'; expected HxWxC");
     check_bad_metadata("pinion.input", "32x32x3x", "w: metadata 'pinion.input' is '32x32x3x'; expected HxWxC");
+    check_bad_metadata("pinion.model", "/etc/net.json",
+                       "w: metadata 'pinion.model' is '/etc/net.json'; expected a name of the zoo or a JSON "
+                       "description");
+    check_bad_metadata("pinion.model", "",
+                       "w: metadata 'pinion.model' is ''; expected a name of the zoo or a JSON "
+                       "description");
+    check_bad_metadata("pinion.std", "[]",
+                       "w: metadata 'pinion.std' is '[]'; expected an array of 1 to 3 positive numbers, one a channel");
     check_bad_metadata("pinion.classes", "[1]", "w: metadata 'pinion.classes' is '[1]'; expected an array of names");
     check_bad_metadata("pinion.classes", "", "w: metadata 'pinion.classes' is ''; expected an array of names");
     check_bad_metadata(
@@ -219,12 +229,140 @@ static void test_bad_metadata(void **state)
     check_bad_metadata("pinion.class_count", "1048577",
                        "w: metadata 'pinion.class_count' is '1048577'; expected 1 to 1048576, and as many as there are "
                        "names of classes");
-    check_bad_metadata("pinion.mean", "[1, 2]",
-                       "w: metadata 'pinion.mean' is '[1, 2]'; expected three numbers in an array");
-    check_bad_metadata("pinion.std", "[1, 2, 0]",
-                       "w: metadata 'pinion.std' is '[1, 2, 0]'; expected three positive numbers in an array");
-    check_bad_metadata("pinion.mean", "[1, 2, 1e300]",
-                       "w: metadata 'pinion.mean' is '[1, 2, 1e300]'; expected three numbers in an array");
+    check_bad_metadata(
+        "pinion.mean", "[1, 2, 3, 4]",
+        "w: metadata 'pinion.mean' is '[1, 2, 3, 4]'; expected an array of 1 to 3 numbers, one a channel");
+    check_bad_metadata(
+        "pinion.std", "[1, 2, 0]",
+        "w: metadata 'pinion.std' is '[1, 2, 0]'; expected an array of 1 to 3 positive numbers, one a channel");
+    check_bad_metadata(
+        "pinion.mean", "[1, 2, 1e300]",
+        "w: metadata 'pinion.mean' is '[1, 2, 1e300]'; expected an array of 1 to 3 numbers, one a channel");
+}
+
+static pinion_network *linear_network(pinion_context *ctx, int channels)
+{
+    pinion_network *n = NULL;
+    pinion_layer at;
+    assert_done(ctx, pinion_network_create(ctx, "grey", (pinion_shape){2, 2, channels}, &n));
+    assert_done(ctx, pinion_network_add_flatten(n, "flat", PINION_INPUT, &at));
+    assert_done(ctx, pinion_network_add_linear(n, "fc", at, &(pinion_linear){.k = 2}, &at));
+    assert_done(ctx, pinion_network_init_weights(n, 3));
+    return n;
+}
+
+/* As many means and deviations as channels; what is not used is not written, and not looked at. */
+static void test_channels(void **state)
+{
+    (void)state;
+    pinion_context *ctx = test_context();
+    for (int channels = 1; channels <= 4; channels++) {
+        pinion_network *n = linear_network(ctx, channels);
+        pinion_weights_file *file = NULL;
+        /* NaN in what no channel uses does no harm. */
+        pinion_weights_metadata given = {.mean = {0.5f, NAN, NAN}, .std = {0.25f, 0, 0}};
+        for (int i = 1; i < channels && i < 3; i++) {
+            given.mean[i] = 0.5f;
+            given.std[i] = 0.25f;
+        }
+        const char *path = test_path("grey.safetensors");
+        assert_done(ctx, pinion_weights_save(n, path, &given));
+        assert_done(ctx, pinion_weights_open(ctx, path, &file));
+        const pinion_weights_metadata *m = pinion_weights_get_metadata(file);
+        assert_int_equal(m->input.c, channels);
+        for (int i = 0; i < 3; i++) {
+            assert_true(m->mean[i] == (i < channels ? 0.5f : 0));
+            assert_true(m->std[i] == (i < channels ? 0.25f : 0));
+        }
+        assert_done(ctx, pinion_weights_load(n, file, NULL));
+        pinion_weights_close(file);
+        given.std[channels < 3 ? channels - 1 : 2] = -1;
+        assert_int_equal(pinion_weights_save(n, path, &given), PINION_EINVAL);
+        pinion_network_destroy(n);
+    }
+    test_context_end(ctx);
+}
+
+static size_t json_left;
+
+static void *json_failing(size_t bytes)
+{
+    return json_left-- == 0 ? NULL : malloc(bytes);
+}
+
+/* Out of memory in the JSON reader is no fault of the file; but where it takes a string that it cannot allocate for a
+ * wrong token, nobody can tell. */
+static void test_json_memory(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key, *value;
+    } pairs[] = {{"pinion.classes", "[\\\"a\\\", \\\"b\\\"]"}, {"pinion.std", "[0.5, 0.5, 0.5]"}};
+    for (size_t i = 0; i < 2; i++) {
+        pinion_context *ctx = test_context();
+        pinion__st_file *container = NULL;
+        char header[256];
+        unsigned char bytes[300] = {0};
+        int length =
+            snprintf(header, sizeof header, "{\"__metadata__\": {\"%s\": \"%s\"}}", pairs[i].key, pairs[i].value);
+        bytes[0] = (unsigned char)length;
+        memcpy(bytes + 8, header, (size_t)length);
+        assert_done(ctx, pinion__st_parse(ctx, bytes, 8 + (size_t)length, "w", &container));
+        json_set_alloc_funcs(json_failing, free);
+        int status = PINION_ENOMEM;
+        size_t tries = 0, out_of_memory = 0;
+        for (; status != PINION_OK; tries++) {
+            pinion_weights_file *file = NULL;
+            json_left = tries;
+            status = pinion__weights_metadata(ctx, container, &file);
+            bool wrong_token = status == PINION_EFORMAT && tries > 1;
+            assert_true(status == PINION_OK || status == PINION_ENOMEM || wrong_token);
+            out_of_memory += status == PINION_ENOMEM;
+            pinion_weights_close(file);
+        }
+        json_set_alloc_funcs(malloc, free);
+        assert_true(tries > 1 && out_of_memory > 1);
+        pinion__st_close(ctx, container);
+        test_context_end(ctx);
+    }
+}
+
+static void test_missing_arguments(void **state)
+{
+    (void)state;
+    pinion_context *ctx = test_context();
+    pinion_network *n = linear_network(ctx, 3), *other = NULL;
+    pinion_weights_file *file = NULL;
+    pinion_tensor_info tensor;
+    pinion_layer_info layer;
+    const char *path = test_path("w.safetensors");
+    const pinion_shape shape = {1, 1, 1};
+    assert_done(ctx, pinion_weights_save(n, path, NULL));
+    assert_int_equal(pinion_weights_save(NULL, path, NULL), PINION_EINVAL);
+    assert_int_equal(pinion_weights_save(n, NULL, NULL), PINION_EINVAL);
+    assert_int_equal(pinion_weights_open(NULL, path, &file), PINION_EINVAL);
+    assert_int_equal(pinion_weights_open(ctx, NULL, &file), PINION_EINVAL);
+    assert_int_equal(pinion_weights_open(ctx, path, NULL), PINION_EINVAL);
+    assert_done(ctx, pinion_weights_open(ctx, path, &file));
+    assert_int_equal(pinion_weights_load(NULL, file, NULL), PINION_EINVAL);
+    assert_int_equal(pinion_weights_load(n, NULL, NULL), PINION_EINVAL);
+    assert_int_equal(pinion_weights_get_tensor(NULL, 0, &tensor), PINION_EINVAL);
+    assert_int_equal(pinion_weights_get_tensor(file, 0, NULL), PINION_EINVAL);
+    pinion_weights_close(file);
+    assert_int_equal(pinion_network_create(NULL, "n", shape, &other), PINION_EINVAL);
+    assert_int_equal(pinion_network_create(ctx, "n", shape, NULL), PINION_EINVAL);
+    assert_int_equal(pinion_network_open(NULL, "resnet18", NULL, &other), PINION_EINVAL);
+    assert_int_equal(pinion_network_open(ctx, "resnet18", NULL, NULL), PINION_EINVAL);
+    assert_int_equal(pinion_network_parse(NULL, "{}", 2, "n", NULL, &other), PINION_EINVAL);
+    assert_int_equal(pinion_network_parse(ctx, NULL, 2, "n", NULL, &other), PINION_EINVAL);
+    assert_int_equal(pinion_network_parse(ctx, "{}", 2, "n", NULL, NULL), PINION_EINVAL);
+    assert_int_equal(pinion_network_get_layer(NULL, 0, &layer), PINION_EINVAL);
+    assert_int_equal(pinion_network_get_layer(n, 0, NULL), PINION_EINVAL);
+    assert_int_equal(pinion_network_init_weights(NULL, 1), PINION_EINVAL);
+    assert_int_equal(pinion_network_add_relu(NULL, "r", PINION_INPUT, NULL), PINION_EINVAL);
+    assert_int_equal(pinion_network_add_add(NULL, "r", PINION_INPUT, PINION_INPUT, NULL), PINION_EINVAL);
+    pinion_network_destroy(n);
+    test_context_end(ctx);
 }
 
 static void test_replace_classifier(void **state)
@@ -305,11 +443,10 @@ static void test_full_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layouts),
-        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_metadata),
-        cmocka_unit_test(test_bad_metadata),
-        cmocka_unit_test(test_replace_classifier),
+        cmocka_unit_test(test_layouts),           cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_metadata),          cmocka_unit_test(test_bad_metadata),
+        cmocka_unit_test(test_channels),          cmocka_unit_test(test_json_memory),
+        cmocka_unit_test(test_missing_arguments), cmocka_unit_test(test_replace_classifier),
         cmocka_unit_test(test_full_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

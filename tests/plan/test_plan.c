@@ -199,7 +199,10 @@ static void test_refusals(void **state)
     expect_refusal(empty, &options, PINION_EINVAL, "network 'empty' has no layers");
     assert_int_equal(pinion_network_create(ctx, "image", shape, &image), PINION_OK);
     assert_int_equal(pinion_network_add_conv2d(image, "conv", PINION_INPUT, &attributes, NULL), PINION_OK);
-    expect_refusal(image, &options, PINION_EINVAL, "its output is 6x6x4; training expects 1x1xclasses");
+    static const char expected[] = "network 'image': its last layer 'conv' (conv2d) gives 6x6x4; expected 1x1xclasses";
+    expect_refusal(image, &options, PINION_EINVAL, expected);
+    options = pinion_plan_options_default();
+    expect_refusal(image, &options, PINION_EINVAL, expected);
     pinion_network_destroy(image);
     pinion_network_destroy(empty);
     pinion_network_destroy(network);
@@ -280,6 +283,13 @@ static void test_public_plan(void **state)
     /* Three passes of everything but the first layer's backward_data. */
     int64_t conv1 = 64 * 9 * 3 * 4, conv2 = 64 * 9 * 4 * 4, fc = 4 * 5;
     assert_int_equal(info.macs, 4 * (2 * conv1 + 3 * conv2 + 3 * fc));
+    pinion_task_info task;
+    assert_int_equal(pinion_plan_get_task(NULL, 0, &task), PINION_EINVAL);
+    assert_int_equal(pinion_plan_get_task(plan, 0, NULL), PINION_EINVAL);
+    assert_int_equal(pinion_plan_get_info(NULL).tasks, 0);
+    assert_int_equal(pinion_plan_create(NULL, &options, &plan), PINION_EINVAL);
+    assert_int_equal(pinion_plan_create(network, NULL, &plan), PINION_EINVAL);
+    assert_int_equal(pinion_plan_create(network, &options, NULL), PINION_EINVAL);
     assert_true(info.moments_bytes >= 4 * (size_t)pinion_network_get_info(network).parameters);
     pinion_plan_destroy(plan);
     pinion_network_destroy(network);

@@ -3,6 +3,7 @@
  * Steps and runners that fail: what is refused, a loss that is not finite and where it comes from, every allocation
  * failing in turn, memory that does not suffice.
  */
+#include "base/memory.h"
 #include "run/machine.h"
 
 static float *find_values(machine *m, const char *name)
@@ -170,6 +171,39 @@ static void test_out_of_memory_says_how_much(void **state)
     pinion_context_destroy(ctx);
 }
 
+/* More than the machine has to give is refused before it is asked for: the system might give it out, and end the
+ * process when it is used. */
+static void test_more_than_the_machine_has(void **state)
+{
+    (void)state;
+    uint64_t available = pinion__memory_available_bytes();
+    pinion_context *ctx = make_context();
+    machine m = {.ctx = ctx, .processor_count = 1};
+    pinion_layer at = PINION_INPUT;
+    pinion_conv2d conv = {.k = 512, .r = 1, .s = 1};
+    assert_int_equal(pinion_network_create(ctx, "wide", (pinion_shape){64, 64, 1}, &m.network), PINION_OK);
+    assert_int_equal(pinion_network_add_conv2d(m.network, "conv", at, &conv, &at), PINION_OK);
+    assert_int_equal(pinion_network_add_global_avgpool(m.network, "pool", at, &at), PINION_OK);
+    m.processors[0] = make_ref(ctx);
+    pinion_plan_options options = pinion_plan_options_default();
+    const uint64_t sample_bytes = UINT64_C(4) * 64 * 64 * 512;
+    uint64_t batch = available / sample_bytes + available / sample_bytes / 16 + 1;
+    if (batch > 65536) {
+        skip(); /* unknown, or more than a plan can ask for */
+        return;
+    }
+    options.batch = (int)batch;
+    assert_int_equal(pinion__plan_create(m.network, &options, m.processors, 1, &m.plan), PINION_OK);
+    assert_true(m.plan->arena_bytes > available);
+    size_t allocations = atomic_load(&ctx->allocations);
+    assert_int_equal(pinion_runner_create(m.plan, &m.runner), PINION_ENOMEM);
+    assert_int_equal(atomic_load(&ctx->allocations), allocations);
+    assert_non_null(strstr(pinion_context_error(ctx), "out of memory: running 'wide' at batch "));
+    assert_null(m.runner);
+    end(&m);
+    pinion_context_destroy(ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,6 +211,7 @@ int main(void)
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_failing_allocations),
         cmocka_unit_test(test_out_of_memory_says_how_much),
+        cmocka_unit_test(test_more_than_the_machine_has),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The number of threads changes no bit: a step of the zoo's networks and of random ones with one, two and five workers.
+ * Nor do two runners of one plan disturb each other.
  */
 #include "plan/networks.h"
 #include "run/runner.h"
@@ -92,9 +93,67 @@ static void test_random_networks(void **state)
         check_network(NULL, seed);
 }
 
+typedef struct user {
+    pinion_runner *runner;
+    float *images;
+    float logits[BATCH * CLASSES];
+} user;
+
+static void *infer_often(void *argument)
+{
+    user *of = argument;
+    for (int i = 0; i < 50; i++)
+        if (pinion_runner_infer(of->runner, of->images, BATCH, of->logits) < 0)
+            return argument;
+    return NULL;
+}
+
+/* Two runners of one plan, used at once, give the bits that they give one after the other. */
+static void test_two_runners(void **state)
+{
+    (void)state;
+    pinion_context *ctx = make_context();
+    pinion_network *network = make_random_network(ctx, 4, 12, false);
+    pinion__processor *cpu = NULL;
+    pinion_plan *plan = NULL;
+    pinion_plan_options options = pinion_plan_options_default();
+    options.batch = BATCH;
+    assert_int_equal(pinion__processor_create_cpu(ctx, 2, &cpu), PINION_OK);
+    assert_int_equal(pinion__plan_create(network, &options, &cpu, 1, &plan), PINION_OK);
+    user users[2];
+    float expected[2][BATCH * CLASSES];
+    for (int i = 0; i < 2; i++) {
+        int32_t labels[BATCH];
+        users[i].images = malloc(sizeof(float) * BATCH * SIDE * SIDE * CHANNELS);
+        make_batch(network, (uint64_t)i, BATCH, users[i].images, labels);
+        assert_int_equal(pinion_runner_create(plan, &users[i].runner), PINION_OK);
+        assert_int_equal(pinion_runner_infer(users[i].runner, users[i].images, BATCH, expected[i]), PINION_OK);
+    }
+    for (int round = 0; round < 10; round++) {
+        pthread_t threads[2];
+        for (int i = 0; i < 2; i++)
+            assert_int_equal(pthread_create(&threads[i], NULL, infer_often, &users[i]), 0);
+        for (int i = 0; i < 2; i++) {
+            void *failed = NULL;
+            pthread_join(threads[i], &failed);
+            assert_null(failed);
+            assert_memory_equal(users[i].logits, expected[i], sizeof expected[i]);
+        }
+    }
+    for (int i = 0; i < 2; i++) {
+        pinion_runner_destroy(users[i].runner);
+        free(users[i].images);
+    }
+    pinion_plan_destroy(plan);
+    pinion__processor_destroy(cpu);
+    pinion_network_destroy(network);
+    pinion_context_destroy(ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_two_runners),
         cmocka_unit_test(test_random_networks),
         cmocka_unit_test(test_resnet18),
         cmocka_unit_test(test_mobilenetv2),

@@ -34,9 +34,9 @@ static void print_metadata(const pinion_weights_metadata *metadata)
             printf("%s %s", i ? "," : ":", metadata->class_names[i]);
         printf("\n");
     }
-    if (metadata->std[0] > 0)
-        printf("normal.  mean %g %g %g  std %g %g %g\n", (double)metadata->mean[0], (double)metadata->mean[1],
-               (double)metadata->mean[2], (double)metadata->std[0], (double)metadata->std[1], (double)metadata->std[2]);
+    int channels = metadata->input.c > 0 && metadata->input.c < 3 ? metadata->input.c : 3;
+    for (int i = 0; metadata->std[0] > 0 && i < channels; i++)
+        printf("channel  %d: mean %g std %g\n", i, (double)metadata->mean[i], (double)metadata->std[i]);
 }
 
 static int inspect_weights(pinion_context *ctx, const options *given, const char *path)

@@ -5,6 +5,7 @@
  */
 #include "command.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -211,5 +212,7 @@ int parse_options(const verb *which, int argc, char **argv, options *out)
 
 bool was_given(const options *given, const char *name)
 {
-    return (given->given & (UINT64_C(1) << find_option(name, strlen(name)))) != 0;
+    int index = find_option(name, strlen(name));
+    assert(index >= 0);
+    return (given->given >> index & 1) != 0;
 }

@@ -149,10 +149,10 @@ void progress_step(void *user, const pinion_step_report *step)
 void progress_epoch(void *user, const pinion_epoch_report *epoch)
 {
     progress *state = user;
-    log_line(state,
-             json_pack("{s:I, s:I, s:o, s:o, s:o, s:o}", "epoch", (json_int_t)epoch->epoch, "epochs",
-                       (json_int_t)epoch->epochs, "loss", json_number(epoch->loss), "top1", json_number(epoch->top1),
-                       "validation_top1", json_number(epoch->validation_top1), "seconds", json_number(epoch->seconds)));
+    log_line(state, json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "epoch", (json_int_t)epoch->epoch, "epochs",
+                              (json_int_t)epoch->epochs, "loss", json_number(epoch->loss), "top1",
+                              json_number(epoch->top1), "validation_top1", json_number(epoch->validation_top1),
+                              "seconds", json_number(epoch->seconds), "wait_share", json_number(epoch->wait_share)));
     wipe_bar(state);
     char top1[32] = "unavailable", time[32];
     if (isfinite(epoch->top1))

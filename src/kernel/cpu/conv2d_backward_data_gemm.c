@@ -84,7 +84,7 @@ static void run_phase(const pinion__args *args, const pinion__conv *conv, int y,
     if (taps == 0 && args->accumulate)
         return;
     const int panels = pinion__ceil_div(w->c, PINION__TILE_COLUMNS);
-    pinion__parallel(args->workers, (size_t)(panels * taps), pack, &packing);
+    pinion__parallel(args->workers, (size_t)panels * (size_t)taps, pack, &packing);
 
     const scratch_layout layout = layout_of(args);
     char *scratch = args->scratch;

@@ -81,7 +81,7 @@ static void run(const pinion__args *args)
 
     panel_packing packing = {.w = w, .panels = args->scratch};
     const int panels = pinion__ceil_div(w->n, PINION__TILE_COLUMNS);
-    pinion__parallel(args->workers, (size_t)(panels * conv.r * conv.s), pack, &packing);
+    pinion__parallel(args->workers, (size_t)panels * (size_t)(conv.r * conv.s), pack, &packing);
 
     const pinion__gemm_pixels product = {.source = args->operand[PINION__CONV_FORWARD_X],
                                          .target = *y,
