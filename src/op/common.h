@@ -45,6 +45,19 @@ int pinion__infer_same(pinion_context *ctx, const char *layer, void *attributes,
 void pinion__conv2d_defaults(pinion_conv2d *attributes);
 int pinion__conv2d_bias(const pinion_conv2d *attributes, int channels, pinion__param_spec *spec);
 
+/* The passes that conv2d, depthwise_conv2d and linear have in common: see the CONV rows of op/operands.h. */
+/* clang-format off */
+#define PINION__WEIGHTED_PASSES \
+    {                                                                                                         \
+        [PINION__FORWARD] = {4, {{PINION__INPUT, 0, PINION__READ}, {PINION__PARAM, 0, PINION__READ},          \
+                                 {PINION__PARAM, 1, PINION__READ}, {PINION__OUTPUT, 0, PINION__WRITE}}},      \
+        [PINION__BACKWARD_DATA] = {3, {{PINION__D_OUTPUT, 0, PINION__READ}, {PINION__PARAM, 0, PINION__READ}, \
+                                       {PINION__D_INPUT, 0, PINION__WRITE}}},                                 \
+        [PINION__BACKWARD_WEIGHTS] = {4, {{PINION__INPUT, 0, PINION__READ}, {PINION__D_OUTPUT, 0, PINION__READ}, \
+                                          {PINION__D_PARAM, 0, PINION__WRITE}, {PINION__D_PARAM, 1, PINION__WRITE}}}, \
+    }
+/* clang-format on */
+
 /* The parts that batchnorm and batchnorm_stored have in common. */
 int pinion__batchnorm_infer(pinion_context *ctx, const char *layer, void *attributes, const pinion_shape *inputs,
                             pinion_shape *output);

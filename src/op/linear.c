@@ -80,21 +80,5 @@ const pinion__op pinion__op_linear = {
     .infer = infer,
     .params = params,
     .macs = macs,
-    .pass =
-        {
-            [PINION__FORWARD] = {4,
-                                 {{PINION__INPUT, 0, PINION__READ},
-                                  {PINION__PARAM, 0, PINION__READ},
-                                  {PINION__PARAM, 1, PINION__READ},
-                                  {PINION__OUTPUT, 0, PINION__WRITE}}},
-            [PINION__BACKWARD_DATA] = {3,
-                                       {{PINION__D_OUTPUT, 0, PINION__READ},
-                                        {PINION__PARAM, 0, PINION__READ},
-                                        {PINION__D_INPUT, 0, PINION__WRITE}}},
-            [PINION__BACKWARD_WEIGHTS] = {4,
-                                          {{PINION__INPUT, 0, PINION__READ},
-                                           {PINION__D_OUTPUT, 0, PINION__READ},
-                                           {PINION__D_PARAM, 0, PINION__WRITE},
-                                           {PINION__D_PARAM, 1, PINION__WRITE}}},
-        },
+    .pass = PINION__WEIGHTED_PASSES,
 };

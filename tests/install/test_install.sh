@@ -11,6 +11,9 @@ for wanted in include/pinion/pinion.h bin/pinion share/man/man1/pinion.1 share/b
     [ -f "$prefix/usr/$wanted" ] || { echo "not installed: $wanted"; exit 1; }
 done
 
+# The README's program is an example like the others.
+sed -n '/^    #include <pinion\/pinion.h>/,/^    }/s/^    //p' "$PINION_SOURCE/README.md" >"$prefix/readme.c"
+
 export PKG_CONFIG_PATH="$libdir/pkgconfig"
 relocate="--define-variable=prefix=$prefix/usr"
 for example in model_info own_network; do
@@ -20,11 +23,14 @@ for example in model_info own_network; do
         "$libdir/libpinion.a" $(pkg-config --libs jansson hwloc libpng libjpeg) -lpthreadpool -lpthread -lm \
         -o "$prefix/$example.static"
 done
+${CC:-cc} -std=c11 -Wall -Wextra -Werror "$prefix/readme.c" $(pkg-config $relocate --cflags --libs pinion) -o "$prefix/readme"
 LD_LIBRARY_PATH=$libdir "$prefix/model_info" >"$prefix/shared.out"
 "$prefix/model_info.static" >"$prefix/static.out"
 cmp "$prefix/shared.out" "$prefix/static.out"
 grep -q 'alexnet-cifar *2293706 parameters' "$prefix/shared.out" || { cat "$prefix/shared.out"; exit 1; }
 cd "$prefix"
+LD_LIBRARY_PATH=$libdir ./readme | grep -q '^top-1 accuracy [0-9.]* %$'
+[ -f own.safetensors ]
 LD_LIBRARY_PATH=$libdir ./own_network >own.out
 top1=$(sed -n 's/top-1 accuracy \([0-9]*\).*/\1/p' own.out)
 [ "${top1:-0}" -ge 30 ] || { echo "the example's own network learned nothing:"; cat own.out; exit 1; }
