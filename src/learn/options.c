@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { MAX_BATCH = 65536 };
@@ -264,7 +265,12 @@ static const char *field_show(const field *row, const pinion_train_options *opti
         return row->words[*(const int *)(const void *)at];
     if (row->kind != REAL)
         return field_text(row, options, text);
-    snprintf(text, PINION__NUMBER_TEXT, "%.9g", (double)*(const float *)(const void *)at);
+    float value = *(const float *)(const void *)at;
+    for (int digits = 6; digits <= 9; digits++) { /* the fewest that read back as the same float */
+        snprintf(text, PINION__NUMBER_TEXT, "%.*g", digits, (double)value);
+        if (strtof(text, NULL) == value)
+            break;
+    }
     return text;
 }
 

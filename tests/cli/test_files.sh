@@ -75,12 +75,14 @@ rm -f nan.*
 expect 1 "" train --model tiny.json --data synthetic --batch 50 --epochs 1 --lr 1000000 --schedule constant --clip-norm 1e30 --optimizer sgd --out nan.safetensors
 grep -q -E 'step [0-9]+.*not finite.*layer' err || { fail "a loss that is not finite: $(cat err)"; }
 
-# Out of memory: exit code 4 and how much was needed.
-(
-    ulimit -v 4000000
-    exec "$pinion" bench --model resnet18 --batch 4096 --threads 1
-) >out 2>err
-code=$?
-[ $code -eq 4 ] || { fail "out of memory: exit code $code"; cat err; }
-grep -q -i 'memory' err || fail "out of memory is not said"
+# Out of memory: exit code 4 and how much was needed. (A sanitized program cannot live under such a limit at all.)
+if (ulimit -v 4000000; "$pinion" version) >/dev/null 2>&1; then
+    (
+        ulimit -v 4000000
+        exec "$pinion" bench --model resnet18 --batch 4096 --threads 1
+    ) >out 2>err
+    code=$?
+    [ $code -eq 4 ] || { fail "out of memory: exit code $code"; cat err; }
+    grep -q 'needs [0-9.]* MiB' err || { fail "how much memory was needed is not said"; cat err; }
+fi
 finish

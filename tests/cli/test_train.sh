@@ -51,12 +51,11 @@ for signal in INT TERM; do
     grep -q 'continue with: pinion train --resume s.safetensors' err || { fail "SIG$signal: no word on resuming"; cat err; }
     expect 0 "" train --resume s.safetensors --log s.jsonl
     cmp -s a.safetensors s.safetensors || fail "SIG$signal: resumed training differs"
-    cmp -s a.state.safetensors s.state.safetensors || true
     [ "$(grep -c '"step":' s.jsonl)" -eq "$steps" ] || fail "SIG$signal: the resumed log has $(grep -c '"step":' s.jsonl) steps"
     [ "$(grep '"step":' s.jsonl | cut -d , -f 1 | sort | uniq -d | wc -l)" -eq 0 ] || fail "SIG$signal: the log has steps twice"
 done
 expect 2 "" train --resume s.safetensors --lr 0.5
-grep -q 'learning' err || { fail "a changed option is not named"; cat err; }
+grep -q -e '--lr is .0.5., but the checkpoint was made with .0.05.' err || { fail "a changed option is not named"; cat err; }
 
 # Held-back samples, frozen layers, a replaced classifier.
 expect 0 "" $train --epochs 1 --val-split 100 --out v.safetensors --json

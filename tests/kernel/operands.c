@@ -216,7 +216,7 @@ void element_set(const layout *l, const blocks *b, int operand, size_t i, double
         memcpy(at, &integer, sizeof integer);
         break;
     default:
-        *at = (unsigned char)value;
+        *at = (unsigned char)(int32_t)value;
     }
 }
 
