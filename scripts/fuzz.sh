@@ -10,7 +10,7 @@ run_one() {
     name=$1
     found=$folder/found/$name
     mkdir -p "$found"
-    if ! "$folder/fuzz/fuzz_$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=4096 -max_len=65536 \
+    if ! "$folder/fuzz/fuzz_$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=4096 -max_len=65536 -close_fd_mask=2 \
         -artifact_prefix="$found/" "$found" "fuzz/corpus/$name" >"$folder/$name.log" 2>&1; then
         tail -n 40 "$folder/$name.log"
         echo "fuzz_$name failed"

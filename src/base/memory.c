@@ -14,10 +14,11 @@ enum { TEXT_MAX = 8192, PATH_MAX_BYTES = 4096 };
 
 static bool read_number(const char *text, uint64_t *out)
 {
-    char *end = NULL;
-    unsigned long long value = strtoull(text, &end, 10);
-    *out = value;
-    return end != text && *text != '-';
+    text += strspn(text, " \t");
+    if (*text < '0' || *text > '9')
+        return false;
+    *out = strtoull(text, NULL, 10);
+    return true;
 }
 
 /* The number behind `name` at the beginning of a line. */

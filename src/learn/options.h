@@ -9,8 +9,8 @@
 #include "net/pairs.h"
 #include <pinion/train.h>
 
-#define PINION__MAX_COUNT INT64_C(1000000000000000) /* of steps and whatever else is counted: no sum of two overflows  \
-                                                     */
+/* Of steps and whatever else is counted: no sum of two overflows. */
+#define PINION__MAX_COUNT INT64_C(1000000000000000)
 
 /* Fills in defaults that depend on others (learning rate, an empty pattern), and refuses what is out of range; the
  * sentence names the option. */
