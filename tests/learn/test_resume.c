@@ -208,7 +208,7 @@ static void other_options_are_refused(void **state)
     DIFFERS(epochs, 3, "--epochs is '3'");
     DIFFERS(steps, 12, "--steps is '12'");
     DIFFERS(optimizer, PINION_ADAMW, "--optimizer is 'adamw', but the checkpoint was made with 'sgd'");
-    DIFFERS(learning_rate, 0.5f, "--lr is '0.5', but the checkpoint was made with '0.0199999996'");
+    DIFFERS(learning_rate, 0.5f, "--lr is '0.5', but the checkpoint was made with '0.02'");
     DIFFERS(momentum, 0.5f, "momentum");
     DIFFERS(weight_decay, 0.5f, "weight-decay");
     DIFFERS(schedule, PINION_SCHEDULE_STEP, "--schedule is 'step', but the checkpoint was made with 'onecycle'");
