@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * "cifar10:DIR": data_batch_*.bin (any number of them, in the order of their numbers) and test_batch.bin, mapped into
+ * "cifar10:DIR": data_batch_*.bin (any number of them, in the order of their numbers) and test_batch.bin, read into
  * memory. Every record is checked when the data set is opened, so reading cannot fail.
  */
 #include "data/cifar10.h"
