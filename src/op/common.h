@@ -42,6 +42,8 @@ int pinion__infer_same(pinion_context *ctx, const char *layer, void *attributes,
                        pinion_shape *output);
 
 /* The parts that conv2d and depthwise_conv2d have in common. */
+enum { PINION__CONV2D_FIELDS = 5 };
+extern const pinion__attr_field pinion__conv2d_fields[PINION__CONV2D_FIELDS]; /* the channels first */
 void pinion__conv2d_defaults(pinion_conv2d *attributes);
 int pinion__conv2d_bias(const pinion_conv2d *attributes, int channels, pinion__param_spec *spec);
 

@@ -5,7 +5,7 @@
  */
 #include "op/common.h"
 
-static const pinion__attr_field fields[] = {
+const pinion__attr_field pinion__conv2d_fields[PINION__CONV2D_FIELDS] = {
     {.key = "channels",
      .type = PINION__ATTR_INT,
      .offset = offsetof(pinion_conv2d, k),
@@ -104,8 +104,8 @@ const pinion__op pinion__op_conv2d = {
     .id = PINION__OP_conv2d,
     .inputs = 1,
     .attributes_bytes = sizeof(pinion_conv2d),
-    .fields = fields,
-    .field_count = sizeof fields / sizeof fields[0],
+    .fields = pinion__conv2d_fields,
+    .field_count = PINION__CONV2D_FIELDS,
     .stored = PINION__OP_COUNT,
     .infer = infer,
     .params = params,

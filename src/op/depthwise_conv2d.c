@@ -5,35 +5,6 @@
  */
 #include "op/common.h"
 
-static const pinion__attr_field fields[] = {
-    {.key = "filter",
-     .type = PINION__ATTR_PAIR,
-     .offset = offsetof(pinion_conv2d, r),
-     .offset2 = offsetof(pinion_conv2d, s),
-     .min = 1,
-     .max = PINION__MAX_WINDOW,
-     .required = true},
-    {.key = "stride",
-     .type = PINION__ATTR_PAIR,
-     .offset = offsetof(pinion_conv2d, stride_h),
-     .offset2 = offsetof(pinion_conv2d, stride_w),
-     .fallback = 1,
-     .min = 1,
-     .max = PINION__MAX_WINDOW},
-    {.key = "padding",
-     .type = PINION__ATTR_PAIR,
-     .offset = offsetof(pinion_conv2d, pad_h),
-     .offset2 = offsetof(pinion_conv2d, pad_w),
-     .min = 0,
-     .max = PINION__MAX_WINDOW},
-    {.key = "bias",
-     .type = PINION__ATTR_BOOL,
-     .offset = offsetof(pinion_conv2d, bias),
-     .fallback = 1,
-     .min = 0,
-     .max = 1},
-};
-
 static int infer(pinion_context *ctx, const char *layer, void *attributes, const pinion_shape *inputs,
                  pinion_shape *output)
 {
@@ -82,8 +53,8 @@ const pinion__op pinion__op_depthwise_conv2d = {
     .id = PINION__OP_depthwise_conv2d,
     .inputs = 1,
     .attributes_bytes = sizeof(pinion_depthwise_conv2d),
-    .fields = fields,
-    .field_count = sizeof fields / sizeof fields[0],
+    .fields = pinion__conv2d_fields + 1, /* all but the channels */
+    .field_count = PINION__CONV2D_FIELDS - 1,
     .stored = PINION__OP_COUNT,
     .infer = infer,
     .params = params,
