@@ -42,6 +42,11 @@ struct pinion_context {
     pthread_mutex_t lock; /* guards the sentence */
     char sentence[PINION__SENTENCE_MAX];
 
+    /* What plans know of this machine (plan/wisdom.h), made when it is first needed; `wisdom_lock` guards it. */
+    pthread_mutex_t wisdom_lock;
+    void *wisdom; /* NULL: none */
+    void (*destroy_wisdom)(void *wisdom);
+
     atomic_size_t allocations; /* calls of alloc so far: tests count them around a step */
     atomic_size_t live_bytes;  /* bytes allocated and not yet released */
 

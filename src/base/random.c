@@ -49,17 +49,23 @@ static void box_muller(uint32_t a, uint32_t b, float z[2])
     z[1] = (float)(radius * sin(angle));
 }
 
-void pinion__random_normal(uint64_t seed, uint32_t purpose, uint32_t stream, size_t count, float *out)
+void pinion__random_normal_from(uint64_t seed, uint32_t purpose, uint32_t stream, size_t first, size_t count,
+                                float *out)
 {
-    for (size_t first = 0; first < count; first += 4) {
+    for (size_t i = 0; i < count; i += 4) {
         uint32_t draw[4];
         float z[4];
-        pinion__random4(seed, purpose, stream, first / 4, draw);
+        pinion__random4(seed, purpose, stream, (first + i) / 4, draw);
         box_muller(draw[0], draw[1], z);
         box_muller(draw[2], draw[3], z + 2);
-        for (size_t lane = 0; lane < 4 && first + lane < count; lane++)
-            out[first + lane] = z[lane];
+        for (size_t lane = 0; lane < 4 && i + lane < count; lane++)
+            out[i + lane] = z[lane];
     }
+}
+
+void pinion__random_normal(uint64_t seed, uint32_t purpose, uint32_t stream, size_t count, float *out)
+{
+    pinion__random_normal_from(seed, purpose, stream, 0, count, out);
 }
 
 void pinion__random_permutation(uint64_t seed, uint32_t purpose, uint32_t stream, size_t count, uint32_t *order)

@@ -31,6 +31,9 @@ float pinion__random_uniform(uint64_t seed, uint32_t purpose, uint32_t stream, u
 
 /* count standard normals into out: Box-Muller in double; one call gives four (see random.c). */
 void pinion__random_normal(uint64_t seed, uint32_t purpose, uint32_t stream, size_t count, float *out);
+/* Those of the same sequence from number `first` on, a multiple of 4. */
+void pinion__random_normal_from(uint64_t seed, uint32_t purpose, uint32_t stream, size_t first, size_t count,
+                                float *out);
 
 /* A permutation of 0..count-1 into order (Fisher-Yates with draws from the counter). */
 void pinion__random_permutation(uint64_t seed, uint32_t purpose, uint32_t stream, size_t count, uint32_t *order);

@@ -4,9 +4,9 @@
  * lane can have scratch memory of its own and uneven items balance.
  */
 #include "base/workers.h"
-#include "base/cpu.h"
 
 #include <pthreadpool.h>
+#include <sched.h>
 
 typedef struct loop {
     void (*body)(void *user, size_t item, int lane);
@@ -24,10 +24,18 @@ typedef struct loop {
 struct pinion__workers {
     pinion_context *ctx;
     pthreadpool_t pool; /* NULL: one thread, the caller's */
-    int threads;
+    int threads, cores;
+    atomic_bool awake;    /* threads wait for the next loop without sleeping */
     pthread_mutex_t turn; /* held by the caller whose loop runs: others wait, as they would in the pool */
     loop work;            /* the loop that runs */
 };
+
+/* Hardware threads that this process may use. */
+static int count_cpus(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
 
 int pinion__workers_create(pinion_context *ctx, int threads, pinion__workers **out)
 {
@@ -36,6 +44,7 @@ int pinion__workers_create(pinion_context *ctx, int threads, pinion__workers **o
     PINION_TRY(pinion__alloc_zeroed(ctx, 1, sizeof *workers, "a pool of threads", &workers));
     workers->ctx = ctx;
     workers->threads = threads;
+    workers->cores = count_cpus();
     pthread_mutex_init(&workers->turn, NULL);
     if (threads > 1) {
         workers->pool = pthreadpool_create((size_t)threads);
@@ -77,12 +86,12 @@ static void run_lane(void *context, size_t lane)
     atomic_fetch_add_explicit(&work->order, 1, memory_order_release);
 }
 
-static void run_loop(loop *work, pthreadpool_t pool, size_t lanes)
+static void run_loop(loop *work, pthreadpool_t pool, size_t lanes, bool awake)
 {
+    uint32_t flags = PTHREADPOOL_FLAG_DISABLE_DENORMALS | (awake ? 0 : PTHREADPOOL_FLAG_YIELD_WORKERS);
     atomic_store_explicit(&work->next, 0, memory_order_relaxed);
     atomic_fetch_add_explicit(&work->order, 1, memory_order_release);
-    pthreadpool_parallelize_1d(pool, run_lane, work, lanes,
-                               PTHREADPOOL_FLAG_DISABLE_DENORMALS | PTHREADPOOL_FLAG_YIELD_WORKERS);
+    pthreadpool_parallelize_1d(pool, run_lane, work, lanes, flags);
     atomic_load_explicit(&work->order, memory_order_acquire);
 }
 
@@ -91,7 +100,7 @@ void pinion__parallel(pinion__workers *workers, size_t count, void (*body)(void 
 {
     if (!workers || !workers->pool || count <= 1) {
         loop alone = {.body = body, .user = user, .count = count};
-        run_loop(&alone, NULL, count < 1 ? count : 1);
+        run_loop(&alone, NULL, count < 1 ? count : 1, false);
         return;
     }
     pthread_mutex_lock(&workers->turn);
@@ -99,6 +108,25 @@ void pinion__parallel(pinion__workers *workers, size_t count, void (*body)(void 
     workers->work.user = user;
     workers->work.count = count;
     size_t threads = (size_t)workers->threads;
-    run_loop(&workers->work, workers->pool, threads < count ? threads : count);
+    run_loop(&workers->work, workers->pool, threads < count ? threads : count, atomic_load(&workers->awake));
+    pthread_mutex_unlock(&workers->turn);
+}
+
+static void run_nothing(void *user, size_t item, int lane)
+{
+    (void)user, (void)item, (void)lane;
+}
+
+void pinion__workers_keep_awake(pinion__workers *workers, bool awake)
+{
+    if (!workers || !workers->pool || workers->threads > workers->cores)
+        return;
+    pthread_mutex_lock(&workers->turn);
+    atomic_store(&workers->awake, awake);
+    if (!awake) { /* threads notice at the end of a loop */
+        workers->work.body = run_nothing;
+        workers->work.count = 0;
+        run_loop(&workers->work, workers->pool, (size_t)workers->threads, false);
+    }
     pthread_mutex_unlock(&workers->turn);
 }

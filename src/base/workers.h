@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Parallel loops on a fixed set of threads (pthreadpool). Workers flush denormals and yield when idle.
+ * Parallel loops on a fixed set of threads (pthreadpool). Workers flush denormals and sleep when idle.
  * Items are claimed dynamically, so which thread runs an item is not fixed: results must depend on the
  * item alone. `lane` (0 … threads-1) names the running thread, for scratch memory only.
  */
@@ -20,5 +20,9 @@ int pinion__workers_threads(const pinion__workers *workers);
  * caller's thread. Never allocates. */
 void pinion__parallel(pinion__workers *workers, size_t count, void (*body)(void *user, size_t item, int lane),
                       void *user);
+
+/* Between the many short loops of a step threads may wait awake (for some milliseconds at most), which saves the
+ * waking; from its end on they sleep. Nothing happens where there are more threads than cores. */
+void pinion__workers_keep_awake(pinion__workers *workers, bool awake);
 
 #endif

@@ -20,25 +20,49 @@ typedef struct pinion__step {
     int loss_batch;  /* samples over which the loss is averaged */
 } pinion__step;
 
+/* An update that a backward_weights pass does itself where its operands W and MOMENT are present. */
+typedef struct pinion__update {
+    enum pinion__op_id op; /* sgd, adamw */
+    pinion__attributes attributes;
+} pinion__update;
+
 typedef struct pinion__args {
     const void *attributes;
     pinion__view operand[PINION__MAX_OPERANDS]; /* in the order of op/operands.h */
     bool accumulate;
-    int layer;        /* for streams of random numbers */
-    int first_sample; /* of the batch: n of the views counts from here when a pass is cut */
+    enum pinion__activation activation;
+    const pinion__update *update; /* NULL: none */
+    const void *prepared;         /* what the kernel's prepare made of the weights; NULL: it was not asked to */
+    int layer;                    /* for streams of random numbers */
+    int first_sample;             /* of the batch: n of the views counts from here when a pass is cut */
     const pinion__step *step;
     void *scratch; /* at least scratch_bytes(args), aligned to 64 bytes, contents undefined */
     pinion__workers *workers;
 } pinion__args;
 
-/* What a kernel file exports. Data pointers of operands may be anything (also NULL) in applicable and scratch_bytes,
- * except that NULL on an optional operand means absent: both are pure functions of shapes, strides, attributes and
- * number of workers. */
+/* What a kernel file exports. Data pointers of operands and `prepared` may be anything (also NULL) in applicable,
+ * scratch_bytes and prepared_bytes, except that NULL on an optional operand means absent: they are pure functions of
+ * shapes, strides, attributes, activation, presence and number of workers.
+ *
+ * Where weights stay the same over many runs (inference), the planner may ask a kernel that has prepared_bytes to bring
+ * them into its own order once: prepare(args, into) reads the operand W alone; run then finds the result in
+ * args->prepared and must not read W. Without it (NULL) run works from W. */
 typedef struct pinion__kernel_body {
     bool (*applicable)(const pinion__args *args);      /* NULL: always */
     size_t (*scratch_bytes)(const pinion__args *args); /* NULL: none */
     void (*run)(const pinion__args *args);
+    size_t (*prepared_bytes)(const pinion__args *args); /* NULL: nothing to prepare. May be 0 for some arguments */
+    void (*prepare)(const pinion__args *args, void *into);
 } pinion__kernel_body;
+
+/* Does a pass ask for nothing that the planner's fusion adds? For `applicable` of kernels that know nothing of it. */
+static inline bool pinion__args_plain(const pinion__args *args, const pinion__operands *operands)
+{
+    bool plain = args->activation == PINION__ACTIVATION_NONE && !args->update;
+    for (int i = 0; i < operands->count; i++)
+        plain = plain && (!(operands->at[i].access & PINION__FUSED) || !args->operand[i].data);
+    return plain;
+}
 
 typedef struct pinion__kernel {
     const char *name; /* "conv2d_forward_gemm" */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The table of kernels: kernels.def read once for each kind of processor and once for each instruction set that this
- * target builds, so the order of rows within (op, pass, processor, instruction set) is that of the file. Looking up is
- * a walk: it happens when a plan is made, never in a step.
+ * target builds, so the order of rows within (op, pass, processor, instruction set) is that of the file; then for the
+ * rows by oneDNN, where they are built: oneDNN chooses instructions itself, so they serve every set. Looking up is a
+ * walk: it happens when a plan is made, never in a step.
  */
 #include "kernel/bodies.h"
 #include <string.h>
@@ -29,6 +30,22 @@ static const pinion__kernel table[] = {
 #include "kernel/kernels.def"
 #undef PINION__KERNEL_REF
 #undef PINION__KERNEL_CPU
+
+#ifdef PINION__HAVE_ONEDNN
+#define PINION__KERNEL_REF(op, pass, name)
+#define PINION__KERNEL_CPU(op, pass, name)
+#define PINION__ONEDNN_ROW(op, pass, name, isa)                                                                        \
+    PINION__ROW(op, pass, name, PINION__PROCESSOR_CPU, isa, pinion__onednn_##name)
+#define PINION__KERNEL_ONEDNN(op, pass, name)                                                                          \
+    PINION__IF_BASELINE(PINION__ONEDNN_ROW(op, pass, name, PINION__ISA_BASELINE))                                      \
+    PINION__IF_AVX2(PINION__ONEDNN_ROW(op, pass, name, PINION__ISA_AVX2))                                              \
+    PINION__IF_AVX512(PINION__ONEDNN_ROW(op, pass, name, PINION__ISA_AVX512))                                          \
+    PINION__IF_NEON(PINION__ONEDNN_ROW(op, pass, name, PINION__ISA_NEON))
+#include "kernel/kernels.def"
+#undef PINION__KERNEL_REF
+#undef PINION__KERNEL_CPU
+#undef PINION__KERNEL_ONEDNN
+#endif
 };
 
 enum { ROWS = sizeof(table) / sizeof(table[0]) };

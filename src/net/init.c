@@ -1,12 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Initial weights, a function of the seed and of each weight's place in the network.
+ * Initial weights, a function of the seed and of each weight's place in the network. Some ten million logarithms and
+ * cosines would be the longest part of a program's start, so all threads draw them.
  */
 #include "base/random.h"
+#include "base/workers.h"
 #include "net/network.h"
 #include <math.h>
 
-static void fill(float *values, size_t count, const pinion__param_spec *spec, uint64_t seed, uint32_t stream)
+enum { PIECE = 1 << 14 }; /* values that are drawn in one go: a multiple of 4 */
+
+typedef struct drawing {
+    const pinion_network *network;
+    uint64_t seed;
+    int param;
+} drawing;
+
+static void fill(float *values, size_t first, size_t count, const pinion__param_spec *spec, uint64_t seed,
+                 uint32_t stream)
 {
     float scale;
     switch (spec->init) {
@@ -16,7 +27,7 @@ static void fill(float *values, size_t count, const pinion__param_spec *spec, ui
             values[i] = spec->init == PINION__INIT_ONE ? 1.0f : 0.0f;
         break;
     case PINION__INIT_HE_FAN_OUT: /* He et al. 2015: N(0, 2/fan) */
-        pinion__random_normal(seed, PINION__RANDOM_INIT, stream, count, values);
+        pinion__random_normal_from(seed, PINION__RANDOM_INIT, stream, first, count, values);
         scale = (float)sqrt(2.0 / spec->fan);
         for (size_t i = 0; i < count; i++)
             values[i] *= scale;
@@ -24,9 +35,19 @@ static void fill(float *values, size_t count, const pinion__param_spec *spec, ui
     case PINION__INIT_UNIFORM_FAN_IN: /* U(-1/sqrt(fan), 1/sqrt(fan)), PyTorch's default of linear layers */
         scale = (float)(1.0 / sqrt(spec->fan));
         for (size_t i = 0; i < count; i++)
-            values[i] = (2.0f * pinion__random_uniform(seed, PINION__RANDOM_INIT, stream, i) - 1.0f) * scale;
+            values[i] = (2.0f * pinion__random_uniform(seed, PINION__RANDOM_INIT, stream, first + i) - 1.0f) * scale;
         break;
     }
+}
+
+static void fill_piece(void *user, size_t piece, int lane)
+{
+    (void)lane;
+    const drawing *work = user;
+    const pinion__param *param = &work->network->params[work->param];
+    size_t first = piece * PIECE, left = param->bytes / sizeof(float) - first;
+    fill(pinion__param_data(work->network, work->param) + first, first, left < PIECE ? left : PIECE, &param->spec,
+         work->seed, (uint32_t)work->param);
 }
 
 int pinion_network_init_weights(pinion_network *network, uint64_t seed)
@@ -35,11 +56,16 @@ int pinion_network_init_weights(pinion_network *network, uint64_t seed)
         return PINION_EINVAL;
     int status = PINION_OK;
     pinion_context *ctx = network->ctx;
+    pinion__workers *workers = NULL;
     PINION_TRY(pinion__network_allocate(network));
-    for (size_t i = 0; i < network->param_count; i++) {
-        const pinion__param *param = &network->params[i];
-        fill(pinion__param_data(network, (int)i), param->bytes / sizeof(float), &param->spec, seed, (uint32_t)i);
+    PINION_TRY(pinion__workers_create(ctx, ctx->threads, &workers));
+    drawing work = {.network = network, .seed = seed};
+    for (; work.param < (int)network->param_count; work.param++) {
+        size_t count = network->params[work.param].bytes / sizeof(float);
+        pinion__parallel(workers, (count + PIECE - 1) / PIECE, fill_piece, &work);
     }
+    pinion__network_changed(network);
 fail:
+    pinion__workers_destroy(workers);
     return status;
 }

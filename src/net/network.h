@@ -42,6 +42,7 @@ struct pinion_network {
     size_t param_count, param_capacity;
     unsigned char *block; /* weights; NULL until pinion__network_allocate */
     size_t block_bytes;
+    uint64_t version; /* moves on whenever weights change: what was prepared from them must be prepared anew */
 };
 
 enum { PINION__MAX_LAYERS = 10000, PINION__MAX_NAME = 255 };
@@ -59,6 +60,12 @@ int pinion__network_allocate(pinion_network *network);
 static inline float *pinion__param_data(const pinion_network *network, int param)
 {
     return (float *)(void *)(network->block + network->params[param].offset);
+}
+
+/* To be called after weights were written: those who hold a plan of the network see it through a const pointer. */
+static inline void pinion__network_changed(const pinion_network *network)
+{
+    ((pinion_network *)network)->version++;
 }
 
 /* May a layer or a network (space allowed) be called so? Letters, digits and _ . - / : only, so that names need no

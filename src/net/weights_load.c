@@ -145,6 +145,7 @@ int pinion__weights_load(pinion_network *network, const pinion__st_file *file, b
         pinion__tensor_floats(load.source[i], 0, network->params[i].bytes / sizeof(float), load.values);
         pinion__param_from_file(&network->params[i], load.values, pinion__param_data(network, (int)i));
     }
+    pinion__network_changed(network);
 fail:
     pinion__release(ctx, load.source);
     pinion__release(ctx, load.used);

@@ -60,12 +60,13 @@ int pinion__batchnorm_states(const void *attributes, const pinion_shape *inputs,
     return 2;
 }
 
-/* The batch's mean and inverse standard deviation, a vector each. */
+/* The constants that normalise the batch (mean, scale, shift) and the inverse standard deviation. */
 static int saved(const void *attributes, const pinion_shape *inputs, const pinion_shape *output,
                  pinion__saved_spec specs[PINION__MAX_SAVED])
 {
     (void)attributes, (void)output;
-    specs[0] = specs[1] = (pinion__saved_spec){.h = 1, .w = 1, .c = inputs[0].c, .element_bytes = 4};
+    specs[0] = (pinion__saved_spec){.h = 3, .w = 1, .c = inputs[0].c, .element_bytes = 4};
+    specs[1] = (pinion__saved_spec){.h = 1, .w = 1, .c = inputs[0].c, .element_bytes = 4};
     return 2;
 }
 
@@ -84,7 +85,7 @@ const pinion__op pinion__op_batchnorm = {
     .saved = saved,
     .pass =
         {
-            [PINION__FORWARD] = {8,
+            [PINION__FORWARD] = {10,
                                  {{PINION__INPUT, 0, PINION__READ},
                                   {PINION__PARAM, 0, PINION__READ},
                                   {PINION__PARAM, 1, PINION__READ},
@@ -92,7 +93,9 @@ const pinion__op pinion__op_batchnorm = {
                                   {PINION__STATE, 1, PINION__READ_WRITE},
                                   {PINION__SAVED, 0, PINION__WRITE},
                                   {PINION__SAVED, 1, PINION__WRITE},
-                                  {PINION__OUTPUT, 0, PINION__WRITE}}},
+                                  {PINION__OUTPUT, 0, PINION__WRITE},
+                                  {PINION__ADDEND, 0, PINION__READ | PINION__FUSED},
+                                  {PINION__STATS, 0, PINION__READ | PINION__FUSED}}},
             [PINION__BACKWARD_DATA] = {8,
                                        {{PINION__INPUT, 0, PINION__READ},
                                         {PINION__D_OUTPUT, 0, PINION__READ},
@@ -102,12 +105,14 @@ const pinion__op pinion__op_batchnorm = {
                                         {PINION__D_PARAM, 0, PINION__READ},
                                         {PINION__D_PARAM, 1, PINION__READ},
                                         {PINION__D_INPUT, 0, PINION__WRITE}}},
-            [PINION__BACKWARD_WEIGHTS] = {6,
+            [PINION__BACKWARD_WEIGHTS] = {8,
                                           {{PINION__INPUT, 0, PINION__READ},
                                            {PINION__D_OUTPUT, 0, PINION__READ},
                                            {PINION__SAVED, 0, PINION__READ},
                                            {PINION__SAVED, 1, PINION__READ},
                                            {PINION__D_PARAM, 0, PINION__WRITE},
-                                           {PINION__D_PARAM, 1, PINION__WRITE}}},
+                                           {PINION__D_PARAM, 1, PINION__WRITE},
+                                           {PINION__OUTPUT, 0, PINION__READ | PINION__FUSED},
+                                           {PINION__D_ADDEND, 0, PINION__WRITE | PINION__FUSED}}},
         },
 };

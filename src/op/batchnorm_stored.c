@@ -16,13 +16,14 @@ const pinion__op pinion__op_batchnorm_stored = {
     .states = pinion__batchnorm_states,
     .pass =
         {
-            [PINION__FORWARD] = {6,
+            [PINION__FORWARD] = {7,
                                  {{PINION__INPUT, 0, PINION__READ},
                                   {PINION__PARAM, 0, PINION__READ},
                                   {PINION__PARAM, 1, PINION__READ},
                                   {PINION__STATE, 0, PINION__READ},
                                   {PINION__STATE, 1, PINION__READ},
-                                  {PINION__OUTPUT, 0, PINION__WRITE}}},
+                                  {PINION__OUTPUT, 0, PINION__WRITE},
+                                  {PINION__ADDEND, 0, PINION__READ | PINION__FUSED}}},
             [PINION__BACKWARD_DATA] = {4,
                                        {{PINION__D_OUTPUT, 0, PINION__READ},
                                         {PINION__PARAM, 0, PINION__READ},

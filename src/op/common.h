@@ -51,12 +51,17 @@ int pinion__conv2d_bias(const pinion_conv2d *attributes, int channels, pinion__p
 /* clang-format off */
 #define PINION__WEIGHTED_PASSES \
     {                                                                                                         \
-        [PINION__FORWARD] = {4, {{PINION__INPUT, 0, PINION__READ}, {PINION__PARAM, 0, PINION__READ},          \
-                                 {PINION__PARAM, 1, PINION__READ}, {PINION__OUTPUT, 0, PINION__WRITE}}},      \
+        [PINION__FORWARD] = {6, {{PINION__INPUT, 0, PINION__READ}, {PINION__PARAM, 0, PINION__READ},          \
+                                 {PINION__PARAM, 1, PINION__READ}, {PINION__OUTPUT, 0, PINION__WRITE},        \
+                                 {PINION__ADDEND, 0, PINION__READ | PINION__FUSED},                           \
+                                 {PINION__STATS, 0, PINION__WRITE | PINION__FUSED}}},                         \
         [PINION__BACKWARD_DATA] = {3, {{PINION__D_OUTPUT, 0, PINION__READ}, {PINION__PARAM, 0, PINION__READ}, \
                                        {PINION__D_INPUT, 0, PINION__WRITE}}},                                 \
-        [PINION__BACKWARD_WEIGHTS] = {4, {{PINION__INPUT, 0, PINION__READ}, {PINION__D_OUTPUT, 0, PINION__READ}, \
-                                          {PINION__D_PARAM, 0, PINION__WRITE}, {PINION__D_PARAM, 1, PINION__WRITE}}}, \
+        [PINION__BACKWARD_WEIGHTS] = {7, {{PINION__INPUT, 0, PINION__READ}, {PINION__D_OUTPUT, 0, PINION__READ}, \
+                                          {PINION__D_PARAM, 0, PINION__WRITE}, {PINION__D_PARAM, 1, PINION__WRITE}, \
+                                          {PINION__PARAM, 0, PINION__READ_WRITE | PINION__FUSED},             \
+                                          {PINION__MOMENT, 0, PINION__READ_WRITE | PINION__FUSED},            \
+                                          {PINION__MOMENT, 1, PINION__READ_WRITE | PINION__FUSED}}},          \
     }
 /* clang-format on */
 

@@ -33,7 +33,7 @@ enum {
     PINION__MAX_PARAMS = 2,
     PINION__MAX_STATES = 2,
     PINION__MAX_SAVED = 2,
-    PINION__MAX_OPERANDS = 10
+    PINION__MAX_OPERANDS = 12
 };
 
 /* What an operand of a pass is, seen from its layer. */
@@ -49,10 +49,18 @@ enum pinion__role {
     PINION__LABELS,   /* int32 (n,1,1,1) */
     PINION__MOMENT,   /* optimiser state of a parameter */
     PINION__SCALE,    /* one float: factor on gradients from global-norm clipping; may be absent */
-    PINION__SQUARES   /* doubles: sums of squares of gradients, a slot a parameter (global-norm clipping) */
+    PINION__SQUARES,  /* doubles: sums of squares of gradients, a slot a parameter (global-norm clipping) */
+    PINION__ADDEND,   /* activation of the output's shape, added before the activation function */
+    PINION__D_ADDEND, /* gradient of what the activation function was applied to; may be the bytes of D_OUTPUT */
+    PINION__STATS     /* partial statistics of the output: see op/stats.h */
 };
 
-enum pinion__access { PINION__READ = 1, PINION__WRITE = 2, PINION__READ_WRITE = 3 };
+/* FUSED: the operand is absent unless the planner's fusion (plan/fuse.c) puts a tensor there. */
+enum pinion__access { PINION__READ = 1, PINION__WRITE = 2, PINION__READ_WRITE = 3, PINION__FUSED = 4 };
+
+/* A function that a task applies to each element of its output before it is stored; backward passes of such a task
+ * take the gradient behind it. ReLU passes the gradient where its output is above 0, ReLU6 where it is also below 6. */
+enum pinion__activation { PINION__ACTIVATION_NONE, PINION__ACTIVATION_RELU, PINION__ACTIVATION_RELU6 };
 
 typedef struct pinion__operand {
     unsigned char role, index, access;

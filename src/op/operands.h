@@ -6,37 +6,59 @@
  *
  * `accumulate` in the arguments of a backward pass: outputs D_INPUT or D_PARAM are added to instead of overwritten.
  * Every kernel honours it.
+ *
+ * Operands behind the comment "fused" are absent (data NULL) in a plan that fuses nothing. `activation` in the
+ * arguments belongs to the forward passes of conv2d, depthwise_conv2d, linear, batchnorm, batchnorm_stored, normalise
+ * and add, and to batchnorm's backward passes. A kernel that cannot do what its arguments ask for is not applicable to
+ * them.
  */
 #ifndef PINION_OP_OPERANDS_H
 #define PINION_OP_OPERANDS_H
 
 /* conv2d, depthwise_conv2d, linear (w as their layouts; b may be absent) */
-enum { PINION__CONV_FORWARD_X, PINION__CONV_FORWARD_W, PINION__CONV_FORWARD_B, PINION__CONV_FORWARD_Y };
+enum {
+    PINION__CONV_FORWARD_X,
+    PINION__CONV_FORWARD_W,
+    PINION__CONV_FORWARD_B,
+    PINION__CONV_FORWARD_Y,
+    /* fused: y = activation(conv(x) + addend); y may be the addend's bytes. stats: of y (only without activation) */
+    PINION__CONV_FORWARD_ADDEND,
+    PINION__CONV_FORWARD_STATS
+};
 enum { PINION__CONV_BACKWARD_DATA_DY, PINION__CONV_BACKWARD_DATA_W, PINION__CONV_BACKWARD_DATA_DX };
 enum {
     PINION__CONV_BACKWARD_WEIGHTS_X,
     PINION__CONV_BACKWARD_WEIGHTS_DY,
     PINION__CONV_BACKWARD_WEIGHTS_DW,
-    PINION__CONV_BACKWARD_WEIGHTS_DB
+    PINION__CONV_BACKWARD_WEIGHTS_DB,
+    /* fused: dw is absent; each of its elements updates w and its moments as args->update says, once it is complete */
+    PINION__CONV_BACKWARD_WEIGHTS_W,
+    PINION__CONV_BACKWARD_WEIGHTS_MOMENT_0, /* sgd: velocity; adamw: m */
+    PINION__CONV_BACKWARD_WEIGHTS_MOMENT_1  /* adamw: v */
 };
 
-/* batchnorm: saved mean and inverse standard deviation are (1,1,1,c). backward_weights gives dgamma, dbeta, which
- * backward_data reads. */
+/* batchnorm: saved constants are three rows (1,3,1,c): the batch's mean, the scale gamma*invstd and the shift, such
+ * that normalised = (x - mean)*scale + shift is what forward computed, bit by bit; the inverse standard deviation is
+ * (1,1,1,c). backward_weights gives dgamma, dbeta, which backward_data reads. With an activation and no addend its
+ * derivative is taken at the normalised x; with an addend at the stored output y. */
 enum {
     PINION__BATCHNORM_FORWARD_X,
     PINION__BATCHNORM_FORWARD_GAMMA,
     PINION__BATCHNORM_FORWARD_BETA,
     PINION__BATCHNORM_FORWARD_RUNNING_MEAN, /* read-write */
     PINION__BATCHNORM_FORWARD_RUNNING_VAR,  /* read-write */
-    PINION__BATCHNORM_FORWARD_SAVED_MEAN,
+    PINION__BATCHNORM_FORWARD_SAVED_CONSTANTS,
     PINION__BATCHNORM_FORWARD_SAVED_INVSTD,
-    PINION__BATCHNORM_FORWARD_Y
+    PINION__BATCHNORM_FORWARD_Y,
+    /* fused: y = activation(normalised + addend); y may be the addend's bytes. stats: of x, left by its producer */
+    PINION__BATCHNORM_FORWARD_ADDEND,
+    PINION__BATCHNORM_FORWARD_STATS
 };
 enum {
     PINION__BATCHNORM_BACKWARD_DATA_X,
     PINION__BATCHNORM_BACKWARD_DATA_DY,
     PINION__BATCHNORM_BACKWARD_DATA_GAMMA,
-    PINION__BATCHNORM_BACKWARD_DATA_SAVED_MEAN,
+    PINION__BATCHNORM_BACKWARD_DATA_SAVED_CONSTANTS,
     PINION__BATCHNORM_BACKWARD_DATA_SAVED_INVSTD,
     PINION__BATCHNORM_BACKWARD_DATA_DGAMMA,
     PINION__BATCHNORM_BACKWARD_DATA_DBETA,
@@ -45,10 +67,14 @@ enum {
 enum {
     PINION__BATCHNORM_BACKWARD_WEIGHTS_X,
     PINION__BATCHNORM_BACKWARD_WEIGHTS_DY,
-    PINION__BATCHNORM_BACKWARD_WEIGHTS_SAVED_MEAN,
+    PINION__BATCHNORM_BACKWARD_WEIGHTS_SAVED_CONSTANTS,
     PINION__BATCHNORM_BACKWARD_WEIGHTS_SAVED_INVSTD,
     PINION__BATCHNORM_BACKWARD_WEIGHTS_DGAMMA,
-    PINION__BATCHNORM_BACKWARD_WEIGHTS_DBETA
+    PINION__BATCHNORM_BACKWARD_WEIGHTS_DBETA,
+    /* fused, both or none: ds = dy where the activation at y passes it, else 0; ds may be dy's bytes. backward_data
+     * then reads ds for dy and has no activation. */
+    PINION__BATCHNORM_BACKWARD_WEIGHTS_Y,
+    PINION__BATCHNORM_BACKWARD_WEIGHTS_DS
 };
 
 /* batchnorm_stored: y = gamma*(x-mean)/sqrt(var+eps)+beta with the running statistics; no parameter gradients. */
@@ -58,13 +84,37 @@ enum {
     PINION__BATCHNORM_STORED_FORWARD_BETA,
     PINION__BATCHNORM_STORED_FORWARD_RUNNING_MEAN, /* read */
     PINION__BATCHNORM_STORED_FORWARD_RUNNING_VAR,  /* read */
-    PINION__BATCHNORM_STORED_FORWARD_Y
+    PINION__BATCHNORM_STORED_FORWARD_Y,
+    PINION__BATCHNORM_STORED_FORWARD_ADDEND /* fused: as in batchnorm */
 };
 enum {
     PINION__BATCHNORM_STORED_BACKWARD_DATA_DY,
     PINION__BATCHNORM_STORED_BACKWARD_DATA_GAMMA,
     PINION__BATCHNORM_STORED_BACKWARD_DATA_RUNNING_VAR,
     PINION__BATCHNORM_STORED_BACKWARD_DATA_DX
+};
+
+/* normalise (internal): y = activation((x - mean)*scale + shift + addend), constants as batchnorm saves them. What
+ * recomputes the output of a batchnorm in the backward pass. */
+enum {
+    PINION__NORMALISE_FORWARD_X,
+    PINION__NORMALISE_FORWARD_CONSTANTS,
+    PINION__NORMALISE_FORWARD_Y,
+    PINION__NORMALISE_FORWARD_ADDEND /* fused */
+};
+
+/* fold_batchnorm (internal): weights and bias of a convolution that does the work of the stored batch norm behind it:
+ * folded_w[k] = w[k]*gamma[k]/sqrt(var[k]+eps), folded_b[k] = (b[k]-mean[k])*gamma[k]/sqrt(var[k]+eps) + beta[k]; b may
+ * be absent. w's n (dense, linear) or, where n is 1, its channels (depthwise) are the output's channels. */
+enum {
+    PINION__FOLD_FORWARD_W,
+    PINION__FOLD_FORWARD_B,
+    PINION__FOLD_FORWARD_GAMMA,
+    PINION__FOLD_FORWARD_BETA,
+    PINION__FOLD_FORWARD_MEAN,
+    PINION__FOLD_FORWARD_VAR,
+    PINION__FOLD_FORWARD_FOLDED_W,
+    PINION__FOLD_FORWARD_FOLDED_B
 };
 
 /* relu, relu6: backward from the saved output; relu6 passes the gradient where 0 < y < 6. */

@@ -116,7 +116,7 @@ int pinion__build_emit(pinion__builder *b, const pinion__emission *emission)
     const pinion__operands *operands = &emission->op->pass[emission->pass];
     int operand[PINION__MAX_OPERANDS];
     for (int i = 0; i < operands->count; i++)
-        operand[i] = find_operand(b, emission, &operands->at[i]);
+        operand[i] = operands->at[i].access & PINION__FUSED ? -1 : find_operand(b, emission, &operands->at[i]);
     return pinion__build_task(b, emission, operand);
 }
 

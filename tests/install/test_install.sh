@@ -20,7 +20,7 @@ for example in model_info own_network; do
     ${CC:-cc} -std=c11 -Wall -Wextra -Werror "$PINION_SOURCE/examples/$example.c" \
         $(pkg-config $relocate --cflags --libs pinion) -o "$prefix/$example"
     ${CC:-cc} -std=c11 "$PINION_SOURCE/examples/$example.c" $(pkg-config $relocate --cflags pinion) \
-        "$libdir/libpinion.a" $(pkg-config --libs jansson hwloc libpng libjpeg) -lpthreadpool -lpthread -lm \
+        "$libdir/libpinion.a" $(pkg-config --libs jansson hwloc libpng libjpeg) $(sed -n "s/^Libs.private: //p" "$PKG_CONFIG_PATH/pinion.pc") \
         -o "$prefix/$example.static"
 done
 ${CC:-cc} -std=c11 -Wall -Wextra -Werror "$prefix/readme.c" $(pkg-config $relocate --cflags --libs pinion) -o "$prefix/readme"

@@ -48,6 +48,12 @@ static const shape_row conv_bench[] = {
     {32, 8, 8, 256, 256, 3, 3, 1, 1, 1, 1},  {32, 4, 4, 512, 512, 3, 3, 1, 1, 1, 1},
     {32, 32, 32, 3, 64, 3, 3, 1, 1, 1, 1},   {32, 32, 32, 64, 128, 3, 3, 2, 2, 1, 1},
     {32, 32, 32, 64, 128, 1, 1, 2, 2, 0, 0}, {32, 16, 16, 32, 192, 1, 1, 1, 1, 0, 0}};
+static const shape_row depthwise_rows[] = {
+    {32, 32, 32, 32, 0, 3, 3, 1, 1, 1, 1},  {32, 32, 32, 96, 0, 3, 3, 1, 1, 1, 1},
+    {32, 32, 32, 144, 0, 3, 3, 1, 1, 1, 1}, {32, 32, 32, 144, 0, 3, 3, 2, 2, 1, 1},
+    {32, 16, 16, 192, 0, 3, 3, 1, 1, 1, 1}, {32, 16, 16, 192, 0, 3, 3, 2, 2, 1, 1},
+    {32, 8, 8, 384, 0, 3, 3, 1, 1, 1, 1},   {32, 8, 8, 576, 0, 3, 3, 2, 2, 1, 1},
+    {32, 4, 4, 960, 0, 3, 3, 1, 1, 1, 1}};
 static const shape_row pool_bench[] = {{32, 32, 32, 64, 0, 2, 2, 2, 2, 0, 0}};
 static const shape_row image_bench[] = {{.n = 32, .h = 32, .w = 32, .c = 64}, {.n = 32, .h = 4, .w = 4, .c = 512}};
 static const shape_row row_bench[] = {{.n = 32, .c = 4096, .k = 10}, {.n = 32, .c = 512, .k = 1000}};
@@ -149,22 +155,39 @@ static void use_row(kernel_case *c, const shape_row *row, draws *from)
         c->attributes.as.loss.label_smoothing = draw_chance(from, 50) ? 0 : 0.1f;
 }
 
+void case_optimizer(enum pinion__op_id op, pinion__attributes *attributes, bool integers, draws *from)
+{
+    if (op == PINION__OP_sgd)
+        attributes->as.sgd = (pinion__sgd){.momentum = draw_chance(from, 25) ? 0
+                                                       : integers            ? 0.5f
+                                                                             : 0.9f,
+                                           .weight_decay = draw_chance(from, 50) ? 0
+                                                           : integers            ? 0.25f
+                                                                                 : 5e-4f,
+                                           .nesterov = draw_chance(from, 50)};
+    if (op == PINION__OP_adamw)
+        attributes->as.adamw = (pinion__adamw){
+            .beta1 = 0.9f, .beta2 = 0.999f, .epsilon = 1e-8f, .weight_decay = draw_chance(from, 50) ? 0 : 0.01f};
+}
+
+float case_rate(bool integers)
+{
+    return integers ? 0.5f : 0.05f;
+}
+
 static void use_parameter(kernel_case *c, const shape_row *row, draws *from)
 {
     (void)row;
-    if (c->op->id == PINION__OP_sgd)
-        c->attributes.as.sgd = (pinion__sgd){.momentum = draw_chance(from, 25) ? 0
-                                                         : c->integers         ? 0.5f
-                                                                               : 0.9f,
-                                             .weight_decay = draw_chance(from, 50) ? 0
-                                                             : c->integers         ? 0.25f
-                                                                                   : 5e-4f,
-                                             .nesterov = draw_chance(from, 50)};
-    if (c->op->id == PINION__OP_adamw)
-        c->attributes.as.adamw = (pinion__adamw){
-            .beta1 = 0.9f, .beta2 = 0.999f, .epsilon = 1e-8f, .weight_decay = draw_chance(from, 50) ? 0 : 0.01f};
-    c->step.learning_rate = c->integers ? 0.5f : 0.05f;
+    case_optimizer(c->op->id, &c->attributes, c->integers, from);
+    c->step.learning_rate = case_rate(c->integers);
     c->slots = draw(from, 1, 70);
+}
+
+/* fold_batchnorm: the image is the weights, n their filters; the output is a vector of their number. */
+static void use_weights(kernel_case *c, const shape_row *row, draws *from)
+{
+    (void)row, (void)from;
+    c->attributes.as.batchnorm = (pinion_batchnorm){.epsilon = c->integers ? 0.25f : 1e-3f, .momentum = 0.1f};
 }
 
 typedef struct generator {
@@ -187,6 +210,8 @@ static const generator generators[PINION__OP_COUNT] = {
     [PINION__OP_depthwise_conv2d] = GENERATOR(conv, use_conv),
     [PINION__OP_batchnorm] = GENERATOR(image, use_image),
     [PINION__OP_batchnorm_stored] = GENERATOR(image, use_image),
+    [PINION__OP_normalise] = GENERATOR(image, use_image),
+    [PINION__OP_fold_batchnorm] = GENERATOR(image, use_weights),
     [PINION__OP_relu] = GENERATOR(image, use_image),
     [PINION__OP_relu6] = GENERATOR(image, use_image),
     [PINION__OP_add] = GENERATOR(image, use_image),
@@ -202,6 +227,9 @@ static const generator generators[PINION__OP_COUNT] = {
     [PINION__OP_clip_scale] = GENERATOR(image, use_parameter),
 };
 
+/* The depthwise layers of mobilenetv2-cifar. */
+static const generator depthwise_bench = {.bench = depthwise_rows, .bench_count = COUNT(depthwise_rows)};
+
 bool case_known(const pinion__op *op)
 {
     return generators[op->id].random != NULL;
@@ -209,7 +237,7 @@ bool case_known(const pinion__op *op)
 
 int case_edges(const pinion__op *op)
 {
-    return generators[op->id].edge_count;
+    return 2 * generators[op->id].edge_count;
 }
 
 /* Shapes, attributes and the rest of a case from its row; false where the op refuses them. */
@@ -218,7 +246,7 @@ static bool complete(pinion_context *ctx, kernel_case *c, shape_row row, draws *
     generators[c->op->id].use(c, &row, from);
     c->n = row.n;
     c->inputs[0] = c->inputs[1] = (pinion_shape){row.h > 0 ? row.h : 1, row.w > 0 ? row.w : 1, row.c};
-    c->output = c->inputs[0];
+    c->output = c->op->id == PINION__OP_fold_batchnorm ? (pinion_shape){1, 1, c->n == 1 ? row.c : c->n} : c->inputs[0];
     return !c->op->infer || c->op->infer(ctx, "case", &c->attributes, c->inputs, &c->output) == PINION_OK;
 }
 
@@ -247,24 +275,36 @@ bool case_make(pinion_context *ctx, const pinion__op *op, enum pinion__pass pass
     c.step = (pinion__step){.seed = draw_word(&from),
                             .number = (uint64_t)draw(&from, 0, 3) * 100,
                             .clip_norm = draw_chance(&from, 20) ? 0 : (float)draw(&from, 1, 30)};
-    bool fits = false;
-    if (number < source->edge_count)
-        fits = complete(ctx, &c, source->edges[number], &from) && affordable(&c, quick ? 2000000 : 200000000);
+    bool fits = false, edge = number < case_edges(op), second = number >= source->edge_count;
+    if (edge)
+        fits = complete(ctx, &c, source->edges[number % source->edge_count], &from) &&
+               affordable(&c, quick ? 2000000 : 200000000);
     else
         while (!fits)
             fits = complete(ctx, &c, source->random(&from, quick), &from) && affordable(&c, quick ? 600000 : 4000000);
     c.step.loss_batch = c.n + draw(&from, 0, 1) * c.n;
+    c.aliased = draw_chance(&from, 40);
+    if (case_fusible(op, pass) && (edge ? second : draw_chance(&from, 50)))
+        case_fuse(&c, &from);
+    else if (edge && second)
+        fits = false; /* it came before */
     *out = c;
     return fits;
 }
 
 bool case_bench(pinion_context *ctx, const pinion__op *op, enum pinion__pass pass, int number, kernel_case *out)
 {
-    const generator *source = &generators[op->id];
-    draws from = draws_begin(0, 1, 0);
+    enum { FUSED = 4 }; /* so many draws of what fusion adds to a shape */
+    const generator *source = op->id == PINION__OP_depthwise_conv2d ? &depthwise_bench : &generators[op->id];
+    int variants = case_fusible(op, pass) ? 1 + FUSED : 1, shape = number / variants, variant = number % variants;
+    draws from = draws_begin(0, 1, (uint32_t)variant);
     *out = begin_case(op, pass, 0, number, false);
     out->step = (pinion__step){.loss_batch = 32, .clip_norm = 1};
-    return number < source->bench_count && complete(ctx, out, source->bench[number], &from);
+    if (shape >= source->bench_count || !complete(ctx, out, source->bench[shape], &from))
+        return false;
+    if (variant > 0)
+        case_fuse(out, &from);
+    return true;
 }
 
 double case_terms(const kernel_case *c)
@@ -303,6 +343,12 @@ void case_describe(const kernel_case *c, char *text, size_t bytes)
                         (unsigned long long)c->seed, c->n, c->inputs[0].h, c->inputs[0].w, c->inputs[0].c, c->output.h,
                         c->output.w, c->output.c, c->accumulate ? ", accumulate" : "",
                         c->no_optionals ? ", no optionals" : "");
+    for (int i = 0; i < FEATURES; i++)
+        if (case_features(c) >> i & 1 && used > 0 && (size_t)used < bytes)
+            used += snprintf(text + used, bytes - (size_t)used, ", %s", case_feature_name(i));
+    int written, read;
+    if (case_alias(c, &written, &read) && used > 0 && (size_t)used < bytes)
+        used += snprintf(text + used, bytes - (size_t)used, ", operand %d over %d", written, read);
     if (used > 0 && (size_t)used < bytes && generators[c->op->id].use == use_conv)
         snprintf(text + used, bytes - (size_t)used, ", filter %dx%d, stride %dx%d, padding %dx%d, bias %d", conv->r,
                  conv->s, conv->stride_h, conv->stride_w, conv->pad_h, conv->pad_w, conv->bias);

@@ -41,18 +41,57 @@ typedef struct kernel_case {
     bool integers;     /* attributes such that small integers give exact results, where there are such */
     int layer, first_sample;
     pinion__step step;
+
+    /* what fusion adds (op/operands.h) */
+    enum pinion__activation activation;
+    bool addend, stats;    /* operands ADDEND, STATS are present */
+    bool masked;           /* batchnorm's backward_weights: Y and DS are present */
+    pinion__update update; /* of backward_weights; none where its op is neither sgd nor adamw */
+    bool aliased;          /* the output lies over an input where it may (case_alias) */
 } kernel_case;
+
+enum feature {
+    FEATURE_RELU,
+    FEATURE_RELU6,
+    FEATURE_ADDEND,
+    FEATURE_STATS,
+    FEATURE_MASKED,
+    FEATURE_SGD,
+    FEATURE_ADAMW,
+    FEATURES
+};
 
 /* Has the op a generator of cases? */
 bool case_known(const pinion__op *op);
 
-/* How many of the first numbers are written down. */
+/* How many of the first numbers are written down: each edge shape plain and, after them all, fused. */
 int case_edges(const pinion__op *op);
 
 /* Makes case `number`; false when an edge shape does not suit (a window larger than the image, too much work for an
  * emulator): skip it. */
 bool case_make(pinion_context *ctx, const pinion__op *op, enum pinion__pass pass, uint64_t seed, int number, bool quick,
                bool integers, kernel_case *out);
+
+/* Is there anything that fusion may add to the pass? Adds some of it. Bits 1 << feature of what a case has. */
+bool case_fusible(const pinion__op *op, enum pinion__pass pass);
+void case_fuse(kernel_case *c, draws *from);
+unsigned case_features(const kernel_case *c);
+const char *case_feature_name(int feature);
+
+static inline bool case_updates(const kernel_case *c)
+{
+    return c->update.op == PINION__OP_sgd || c->update.op == PINION__OP_adamw;
+}
+
+/* Does a case have this operand, as far as fusion decides it? */
+bool case_has(const kernel_case *c, pinion__operand is);
+
+/* The written operand that shall lie over a read one (op/in_place.h); false: none. */
+bool case_alias(const kernel_case *c, int *written, int *read);
+
+/* Attributes of an optimiser, and the learning rate; integers stay exact under sgd. */
+void case_optimizer(enum pinion__op_id op, pinion__attributes *attributes, bool integers, draws *from);
+float case_rate(bool integers);
 
 /* Shapes worth timing; false past the last. */
 bool case_bench(pinion_context *ctx, const pinion__op *op, enum pinion__pass pass, int number, kernel_case *out);

@@ -4,6 +4,7 @@
  * same.
  */
 #include "kernel/check.h"
+#include "op/stats.h"
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -13,11 +14,18 @@
 /* Terms that a kernel may add one after the other before blocks are combined. */
 #define BLOCK 8.0
 
-/* How much F(4x4,3x3) amplifies rounding errors along one dimension: |A'|_1 |G|_F |B'|_F = 8.125 * 1.719 * 6.97 with
- * the points 0, +-3/4, +-3/2 and infinity (norm-wise bound of Barabasz, Anderson, Soodhalter, Gregg: Error Analysis and
- * Improving the Accuracy of Winograd Convolution for Deep Neural Networks, ACM TOMS 46(4), 2020). Two dimensions square
- * it in the worst case; errors of either sign stay far below the factor of one. */
+/* How much a transform amplifies rounding errors along one dimension: |A'|_1 |G|_F |B'|_F (norm-wise bound of Barabasz,
+ * Anderson, Soodhalter, Gregg: Error Analysis and Improving the Accuracy of Winograd Convolution for Deep Neural
+ * Networks, ACM TOMS 46(4), 2020). F(4x4,3x3) with the points 0, +-3/4, +-3/2 and infinity: 8.125 * 1.719 * 6.97;
+ * F(2x2,3x3) with 0, +-1 and infinity: 2 * 1.871 * 2.828. Two dimensions square it in the worst case; errors of either
+ * sign stay far below the factor of one. */
 #define TRANSFORM_GAIN 97.4
+#define TRANSFORM_GAIN_F2 10.6
+
+double transform_gain(const pinion__kernel *kernel)
+{
+    return strstr(kernel->name, "_f2") ? TRANSFORM_GAIN_F2 : TRANSFORM_GAIN;
+}
 
 void room_open(bench_room *room)
 {
@@ -58,7 +66,7 @@ void reference_run(const layout *l, const blocks *b, const pinion__step *step)
 
 void trial_init(trial *t, const kernel_case *c, enum data kind, bool transform)
 {
-    *t = (trial){.c = *c, .kind = kind, .transform = transform};
+    *t = (trial){.c = *c, .kind = kind, .transform = transform, .gain = TRANSFORM_GAIN};
     t->exact = !transform && data_exact(c, kind);
     layout_init(&t->l, &t->c, true);
     t->given = blocks_create(&t->l);
@@ -67,10 +75,9 @@ void trial_init(trial *t, const kernel_case *c, enum data kind, bool transform)
     data_fill(&t->l, &t->given, kind);
     blocks_copy(&t->l, &t->given, &t->expected);
     reference_run(&t->l, &t->expected, NULL);
-    if (!t->exact) {
-        blocks_copy(&t->l, &t->given, &t->scale);
-        scale_fill(&t->l, &t->scale);
-    }
+    blocks_copy(&t->l, &t->given, &t->scale);
+    if (!t->exact || c->stats)
+        scale_fill(&t->l, &t->scale, &t->expected, t->exact, transform);
 }
 
 void trial_fini(trial *t)
@@ -88,16 +95,28 @@ static double largest_scale(const trial *t, int operand)
     return largest;
 }
 
+/* Terms of the sums in one element. */
+static double terms_of(const trial *t, int operand)
+{
+    const pinion__view *y = &t->l.at[operand].view;
+    if (t->l.at[operand].is.role != PINION__STATS)
+        return case_terms(&t->c);
+    y = &t->l.at[layout_find(&t->l, PINION__OUTPUT, 0)].view;
+    pinion__stats_blocks cut = pinion__stats_blocks_of(y->n, y->h, y->w);
+    return (t->exact ? 1 : case_terms(&t->c)) + (double)pinion__stats_block_pixels(&cut, y->n, y->h, y->w, 0);
+}
+
 /* Error over bound of one element; `norm` is the scale of the whole operand. */
 static double judge(const trial *t, int operand, size_t i, double norm, double got, double want)
 {
     if (got == want || (isnan(got) && isnan(want)))
         return 0;
-    if (t->exact || !isfinite(got) || !isfinite(want) || t->l.at[operand].element == ELEMENT_UINT8)
+    bool exact = t->exact && t->l.at[operand].is.role != PINION__STATS;
+    if (exact || !isfinite(got) || !isfinite(want) || t->l.at[operand].element == ELEMENT_UINT8)
         return HUGE_VAL;
-    double spread = sqrt(case_terms(&t->c));
-    double bound =
-        t->transform ? (TRANSFORM_GAIN + spread) * norm : (BLOCK + spread) * element_get(&t->l, &t->scale, operand, i);
+    double own =
+        t->l.at[operand].is.role == PINION__STATS || !t->transform ? element_get(&t->l, &t->scale, operand, i) : norm;
+    double bound = ((t->transform ? t->gain : BLOCK) + sqrt(terms_of(t, operand))) * own;
     return fabs(got - want) / (bound * (double)FLT_EPSILON + (double)FLT_MIN);
 }
 
@@ -159,17 +178,65 @@ bool scratch_destroy(scratch *s)
     return whole;
 }
 
-/* One run on fresh blocks. False: it wrote where it must not; `message` says where. */
-static bool run_once(const trial *t, const pinion__kernel_body *body, pinion__workers *workers, const blocks *results,
-                     char message[MESSAGE])
+/* Lays an output over an input, as the case has it. */
+static void alias(const trial *t, const blocks *results, pinion__args *args)
 {
+    int written, read;
+    if (!case_alias(&t->c, &written, &read))
+        return;
+    for (size_t i = 0; i < element_count(&t->l, read); i++)
+        element_set(&t->l, results, written, i, element_get(&t->l, results, read, i));
+    args->operand[read] = args->operand[written];
+}
+
+/* Brings the weights into the kernel's own order and spoils them. NULL: the kernel prepares none. */
+static void *prepare(const trial *t, const pinion__kernel_body *body, pinion__args *args, const blocks *results)
+{
+    enum { LINE = 64 };
+    size_t bytes = body->prepared_bytes ? body->prepared_bytes(args) : 0;
+    int weights = layout_find(&t->l, PINION__PARAM, 0);
+    if (bytes == 0)
+        return NULL;
+    unsigned char *block = aligned_alloc(LINE, (bytes + 2 * LINE - 1) / LINE * LINE);
+    if (!block) {
+        fprintf(stderr, "out of memory: %zu bytes of prepared weights\n", bytes);
+        exit(1);
+    }
+    memset(block, 0xFF, bytes + 1);
+    body->prepare(args, block);
+    args->prepared = block;
+    for (size_t i = 0; i < element_count(&t->l, weights); i++)
+        element_set(&t->l, results, weights, i, (double)NAN);
+    return block[bytes] == 0xFF ? block : (free(block), NULL);
+}
+
+static void restore_weights(const trial *t, const blocks *results)
+{
+    int weights = layout_find(&t->l, PINION__PARAM, 0);
+    for (size_t i = 0; i < element_count(&t->l, weights); i++)
+        element_set(&t->l, results, weights, i, element_get(&t->l, &t->given, weights, i));
+}
+
+/* One run on fresh blocks. False: it wrote where it must not; `message` says where. */
+static bool run_once(const trial *t, const pinion__kernel_body *body, pinion__workers *workers, bool prepared,
+                     const blocks *results, char message[MESSAGE])
+{
+    char text[MESSAGE / 2];
+    case_describe(&t->c, text, sizeof text);
     blocks_copy(&t->l, &t->given, results);
     pinion__args args = blocks_args(&t->l, results);
     args.workers = workers;
+    alias(t, results, &args);
+    void *weights = prepared ? prepare(t, body, &args, results) : NULL;
+    if (prepared && !weights) {
+        snprintf(message, MESSAGE, "%s: wrote past its prepared weights", text);
+        return false;
+    }
     scratch s = scratch_create(body, &args);
     body->run(&args);
-    char text[MESSAGE / 2];
-    case_describe(&t->c, text, sizeof text);
+    free(weights);
+    if (prepared)
+        restore_weights(t, results);
     int stray = blocks_stray_write(&t->l, &t->given, results);
     if (stray >= 0)
         snprintf(message, MESSAGE, "%s: wrote outside its outputs, at operand %d", text, stray);
@@ -187,17 +254,13 @@ static bool same_bits(const trial *t, const blocks *a, const blocks *b)
     return true;
 }
 
-enum outcome trial_run(const trial *t, const pinion__kernel_body *body, const bench_room *room, double *worst,
-                       char message[MESSAGE])
+static bool run_with_threads(const trial *t, const pinion__kernel_body *body, const bench_room *room, bool prepared,
+                             double *worst, char message[MESSAGE])
 {
-    pinion__args args = blocks_args(&t->l, &t->given);
-    args.workers = room->pool[0];
-    if (body->applicable && !body->applicable(&args))
-        return OUTCOME_REFUSED;
     blocks first = blocks_create(&t->l), again = blocks_create(&t->l);
     bool good = true;
     for (int i = 0; i < POOLS && good; i++) {
-        good = run_once(t, body, room->pool[i], i == 0 ? &first : &again, message);
+        good = run_once(t, body, room->pool[i], prepared, i == 0 ? &first : &again, message);
         if (good && i == 0) {
             double ratio = trial_compare(t, &first, message);
             *worst = fmax(*worst, ratio);
@@ -211,5 +274,20 @@ enum outcome trial_run(const trial *t, const pinion__kernel_body *body, const be
     }
     blocks_destroy(&t->l, &first);
     blocks_destroy(&t->l, &again);
+    return good;
+}
+
+enum outcome trial_run(const trial *t, const pinion__kernel_body *body, const bench_room *room, double *worst,
+                       char message[MESSAGE])
+{
+    pinion__args args = blocks_args(&t->l, &t->given);
+    args.workers = room->pool[0];
+    if (body->applicable && !body->applicable(&args))
+        return OUTCOME_REFUSED;
+    bool prepares = body->prepared_bytes && body->prepared_bytes(&args) > 0;
+    bool good = run_with_threads(t, body, room, false, worst, message);
+    if (good && prepares && !(good = run_with_threads(t, body, room, true, worst, message)) &&
+        strlen(message) + 24 < MESSAGE)
+        strcat(message, " (prepared weights)");
     return good ? OUTCOME_GOOD : OUTCOME_WRONG;
 }

@@ -7,7 +7,8 @@
  * below 2^24, so every order of adding gives the same). Random reals: |error| <= (sqrt(terms) + 8) * eps * S, where S
  * is the sum of the absolute values of all terms of that element, got by running the specification on absolute values.
  * Kernels that transform their operands (Winograd) round even integers: they get one-hot inputs and a bound by norm
- * instead.
+ * instead. Partial statistics round whatever the data: they have the bound of reals, with the pixels of a block among
+ * the terms. Where outputs may lie over inputs, kernels are run so; the specification never is.
  */
 #ifndef TESTS_KERNEL_CHECK_H
 #define TESTS_KERNEL_CHECK_H
@@ -36,8 +37,8 @@ bool data_suits(const kernel_case *c, enum data kind);
 /* Does that kind of data have one exact answer? */
 bool data_exact(const kernel_case *c, enum data kind);
 
-/* Replaces outputs in `b` by the scale S of their errors. */
-void scale_fill(const layout *l, const blocks *b);
+/* Replaces outputs in `b`, which holds the given values, by the scale S of their errors. */
+void scale_fill(const layout *l, const blocks *b, const blocks *expected, bool exact, bool transform);
 
 const pinion__kernel *reference_of(const pinion__op *op, enum pinion__pass pass);
 void reference_run(const layout *l, const blocks *b, const pinion__step *step /* NULL: the case's */);
@@ -47,9 +48,13 @@ typedef struct trial {
     kernel_case c;
     enum data kind;
     bool exact, transform;
+    double gain; /* of the transform: that of the least exact one, or as transform_gain says for a kernel */
     layout l;
     blocks given, expected, scale;
 } trial;
+
+/* By how much a kernel that transforms its operands may amplify rounding errors. */
+double transform_gain(const pinion__kernel *kernel);
 
 void trial_init(trial *t, const kernel_case *c, enum data kind, bool transform);
 void trial_fini(trial *t);
@@ -60,8 +65,9 @@ double trial_compare(const trial *t, const blocks *results, char message[MESSAGE
 
 enum outcome { OUTCOME_GOOD, OUTCOME_WRONG, OUTCOME_REFUSED };
 
-/* Runs the body with 1, 2 and 3 threads: right results, the same bits, nothing written elsewhere. *worst is the largest
- * error over bound. */
+/* Runs the body with 1, 2 and 3 threads: right results, the same bits, nothing written elsewhere; and the same with
+ * prepared weights, where the body prepares them, and the weights themselves gone. *worst is the largest error over
+ * bound. */
 enum outcome trial_run(const trial *t, const pinion__kernel_body *body, const bench_room *room, double *worst,
                        char message[MESSAGE]);
 

@@ -32,7 +32,7 @@ bool data_exact(const kernel_case *c, enum data kind)
     case PINION__OP_clip_scale:
         return false;
     default:
-        return integers;
+        return integers && c->update.op != PINION__OP_adamw;
     }
 }
 
@@ -51,12 +51,15 @@ bool data_suits(const kernel_case *c, enum data kind)
 }
 
 /* Statistics and the like have ranges of their own; false: not such an operand. */
-static bool constrained(const layout *l, int operand, bool integers, draws *from, double *value)
+static bool constrained(const layout *l, int operand, size_t i, bool integers, draws *from, double *value)
 {
     const kernel_case *c = l->c;
     pinion__operand is = l->at[operand].is;
     double positive = fabs(draw_normal(from));
     switch (is.role) {
+    case PINION__STATS: /* rows of means and of M2 in turn; no output has such statistics */
+        *value = 100 * positive;
+        return i / (size_t)l->at[operand].view.c % 2 == 1;
     case PINION__LABELS:
         *value = draw(from, 0, c->inputs[0].c - 1);
         return true;
@@ -92,7 +95,7 @@ static double free_value(const layout *l, int operand, size_t i, enum data kind,
 {
     const kernel_case *c = l->c;
     int channel = (int)(i % (size_t)l->at[operand].view.c);
-    bool wide = c->op->id == PINION__OP_relu6;
+    bool wide = c->op->id == PINION__OP_relu6 || (c->activation == PINION__ACTIVATION_RELU6 && !c->op->macs);
     if (kind == DATA_SPECIAL)
         return special_value(from);
     if (kind == DATA_INTEGERS)
@@ -143,10 +146,35 @@ static void fill_operand(const layout *l, const blocks *b, int operand, enum dat
     }
     for (size_t i = 0; i < element_count(l, operand); i++) {
         double value;
-        if (!constrained(l, operand, kind == DATA_INTEGERS, from, &value))
+        if (!constrained(l, operand, i, kind == DATA_INTEGERS, from, &value))
             value = free_value(l, operand, i, kind, from);
         element_set(l, b, operand, i, value);
     }
+}
+
+/* Moves x away from where the activation behind a batch normalisation bends: instruction sets without a fused
+ * multiply-add may see it on the other side. */
+static void leave_kinks(const layout *l, const blocks *b)
+{
+    int x = layout_find(l, PINION__INPUT, 0), constants = layout_find(l, PINION__SAVED, 0);
+    size_t channels = (size_t)l->at[x].view.c;
+    for (size_t i = 0; i < element_count(l, x); i++) {
+        size_t c = i % channels;
+        double mean = element_get(l, b, constants, c), scale = element_get(l, b, constants, channels + c);
+        double shift = element_get(l, b, constants, 2 * channels + c), at = element_get(l, b, x, i);
+        for (double normal = (at - mean) * scale + shift; fabs(normal) < 1e-4 || fabs(normal - 6) < 1e-4;
+             normal = (at - mean) * scale + shift)
+            at += 0.01 / (fabs(scale) + 0.01);
+        element_set(l, b, x, i, at);
+    }
+}
+
+/* What an output holds before the pass matters only where the pass adds to it. */
+static bool wants_values(const layout *l, int operand)
+{
+    pinion__operand is = l->at[operand].is;
+    bool gradient = is.role == PINION__D_INPUT || is.role == PINION__D_PARAM;
+    return is.access & PINION__READ || (gradient && l->c->accumulate);
 }
 
 void data_fill(const layout *l, const blocks *b, enum data kind)
@@ -156,8 +184,9 @@ void data_fill(const layout *l, const blocks *b, enum data kind)
         draws from =
             draws_begin(c->seed, 3 + (uint32_t)kind,
                         (uint32_t)c->number * 4096 + (uint32_t)c->op->id * 128 + (uint32_t)c->pass * 16 + (uint32_t)i);
-        int access = l->at[i].is.access;
-        if (access != PINION__WRITE || c->accumulate)
+        if (wants_values(l, i))
             fill_operand(l, b, i, kind, &from);
     }
+    if (c->op->id == PINION__OP_batchnorm && c->pass != PINION__FORWARD && c->activation && kind == DATA_NORMAL)
+        leave_kinks(l, b);
 }

@@ -3,6 +3,7 @@
  * Layout, blocks and elements of operands (operands.h).
  */
 #include "kernel/operands.h"
+#include "op/stats.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,26 +38,46 @@ static pinion__view state_view(const kernel_case *c, int index)
     return spec_view(specs, c->op->states(&c->attributes, c->inputs, &c->output, specs), index);
 }
 
-static pinion__view saved_view(const kernel_case *c, int index, enum element *element)
+static pinion__view saved_view(const kernel_case *c, pinion__operand is, enum element *element)
 {
     pinion__saved_spec specs[PINION__MAX_SAVED];
     int count = c->op->saved(&c->attributes, c->inputs, &c->output, specs);
-    if (index >= count || (c->pass == PINION__FORWARD && c->no_optionals))
+    if (is.index >= count || (is.access == PINION__WRITE && c->no_optionals))
         return (pinion__view){0};
-    *element = specs[index].element_bytes == 1 ? ELEMENT_UINT8 : ELEMENT_FLOAT;
-    return shape_view(specs[index].per_sample ? c->n : 1,
-                      (pinion_shape){specs[index].h, specs[index].w, specs[index].c});
+    const pinion__saved_spec *spec = &specs[is.index];
+    *element = spec->element_bytes == 1 ? ELEMENT_UINT8 : ELEMENT_FLOAT;
+    return shape_view(spec->per_sample ? c->n : 1, (pinion_shape){spec->h, spec->w, spec->c});
+}
+
+/* fold_batchnorm: weights and bias, folded weights and bias, and vectors for each of their filters. */
+static pinion__view fold_view(const kernel_case *c, pinion__operand is)
+{
+    if ((is.role == PINION__INPUT || is.role == PINION__OUTPUT) && is.index == 0)
+        return shape_view(c->n, c->inputs[0]);
+    return is.role == PINION__INPUT && c->no_optionals ? (pinion__view){0} : shape_view(1, c->output);
+}
+
+static pinion__view stats_view(const kernel_case *c)
+{
+    pinion__stats_blocks cut = pinion__stats_blocks_of(c->n, c->output.h, c->output.w);
+    return shape_view(cut.count, (pinion_shape){2, 1, c->output.c});
 }
 
 static pinion__view operand_view(const kernel_case *c, pinion__operand is, enum element *element)
 {
     const pinion_shape one = {1, 1, 1};
+    if (!case_has(c, is))
+        return (pinion__view){0};
+    if (c->op->id == PINION__OP_fold_batchnorm)
+        return fold_view(c, is);
     switch (is.role) {
     case PINION__INPUT:
     case PINION__D_INPUT:
         return shape_view(c->n, c->inputs[is.index]);
     case PINION__OUTPUT:
     case PINION__D_OUTPUT:
+    case PINION__ADDEND:
+    case PINION__D_ADDEND:
         return shape_view(c->n, c->output);
     case PINION__PARAM:
     case PINION__D_PARAM:
@@ -66,7 +87,9 @@ static pinion__view operand_view(const kernel_case *c, pinion__operand is, enum 
     case PINION__STATE:
         return state_view(c, is.index);
     case PINION__SAVED:
-        return saved_view(c, is.index, element);
+        return saved_view(c, is, element);
+    case PINION__STATS:
+        return stats_view(c);
     case PINION__LABELS:
         *element = ELEMENT_INT32;
         return shape_view(c->n, one);
@@ -84,7 +107,7 @@ static pinion__view operand_view(const kernel_case *c, pinion__operand is, enum 
 static bool activation(pinion__operand is)
 {
     return is.role == PINION__INPUT || is.role == PINION__OUTPUT || is.role == PINION__D_INPUT ||
-           is.role == PINION__D_OUTPUT;
+           is.role == PINION__D_OUTPUT || is.role == PINION__ADDEND || is.role == PINION__D_ADDEND;
 }
 
 void layout_init(layout *l, const kernel_case *c, bool slices)
@@ -158,6 +181,8 @@ pinion__args blocks_args(const layout *l, const blocks *b)
     const kernel_case *c = l->c;
     pinion__args args = {.attributes = &c->attributes,
                          .accumulate = c->accumulate,
+                         .activation = c->activation,
+                         .update = case_updates(c) ? &c->update : NULL,
                          .layer = c->layer,
                          .first_sample = c->first_sample,
                          .step = &c->step};

@@ -1,20 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The scale S of rounding errors of each output: the sum of the absolute values of the terms that make it. Almost
- * everywhere that is the specification run on absolute values, with a minus on operands that the formula subtracts. The
- * two passes that normalise have formulas of their own: their error is that of a mean, a variance, an exponent.
+ * everywhere that is the specification run on absolute values, without the activation, with a minus on operands that
+ * the formula subtracts. Some have formulas of their own: what normalises, whose error is that of a mean, a variance,
+ * an exponent; partial statistics; adamw, whose step is a quotient.
  */
 #include "kernel/check.h"
+#include "op/stats.h"
 #include <math.h>
 
-/* Operands that stand behind a minus in their formula. */
-static bool subtracted(const layout *l, int operand)
+/* Elements that stand behind a minus in their formula. */
+static bool subtracted(const layout *l, int operand, size_t i)
 {
     pinion__operand is = l->at[operand].is;
     switch (l->c->op->id) {
+    case PINION__OP_normalise:
+        return is.role == PINION__SAVED && i < (size_t)l->at[operand].view.c; /* the row of means */
     case PINION__OP_batchnorm:
-        return (is.role == PINION__SAVED && is.index == 0) || (is.role == PINION__D_PARAM && is.access == PINION__READ);
+        return (is.role == PINION__SAVED && is.index == 0 && i < (size_t)l->at[operand].view.c) ||
+               (is.role == PINION__D_PARAM && is.access == PINION__READ);
     case PINION__OP_batchnorm_stored:
+    case PINION__OP_fold_batchnorm:
         return is.role == PINION__STATE && is.index == 0;
     case PINION__OP_softmax_cross_entropy: /* probability - target: negate all but the target */
         return is.role == PINION__SAVED || is.role == PINION__D_INPUT;
@@ -25,12 +31,15 @@ static bool subtracted(const layout *l, int operand)
 
 static void absolute_scale(const layout *l, const blocks *b)
 {
-    pinion__step step = l->c->step;
-    step.learning_rate = -step.learning_rate;
+    kernel_case plain = *l->c;
+    layout same = *l;
+    same.c = &plain;
+    plain.activation = PINION__ACTIVATION_NONE;
+    plain.step.learning_rate = -plain.step.learning_rate;
     for (int i = 0; i < l->count; i++)
         for (size_t e = 0; l->at[i].element != ELEMENT_UINT8 && e < element_count(l, i); e++)
-            element_set(l, b, i, e, fabs(element_get(l, b, i, e)) * (subtracted(l, i) ? -1 : 1));
-    reference_run(l, b, &step);
+            element_set(l, b, i, e, fabs(element_get(l, b, i, e)) * (subtracted(l, i, e) ? -1 : 1));
+    reference_run(&same, b, NULL);
     for (int i = 0; i < l->count; i++)
         for (size_t e = 0; layout_written(l, i) && e < element_count(l, i); e++)
             element_set(l, b, i, e, fabs(element_get(l, b, i, e)));
@@ -60,6 +69,32 @@ static moments moments_of(const layout *l, const blocks *b, size_t channel)
     return of;
 }
 
+/* The same from partial statistics, whose M2 and means count as exact. */
+static moments moments_of_stats(const layout *l, const blocks *b, size_t channel)
+{
+    const pinion__view *x = &l->at[0].view;
+    pinion__stats_blocks cut = pinion__stats_blocks_of(x->n, x->h, x->w);
+    size_t channels = (size_t)x->c;
+    double m = (double)pinion__view_pixels(x);
+    moments of = {0};
+    for (int block = 0; block < cut.count; block++) {
+        double mean = element_get(l, b, PINION__BATCHNORM_FORWARD_STATS, 2 * (size_t)block * channels + channel);
+        double share = (double)pinion__stats_block_pixels(&cut, x->n, x->h, x->w, block) / m;
+        of.mean += share * mean;
+        of.size += share * fabs(mean);
+    }
+    for (int block = 0; block < cut.count; block++) {
+        size_t at = 2 * (size_t)block * channels + channel;
+        double mean = element_get(l, b, PINION__BATCHNORM_FORWARD_STATS, at), distance = fabs(mean - of.mean);
+        double share = (double)pinion__stats_block_pixels(&cut, x->n, x->h, x->w, block) / m;
+        of.variance +=
+            element_get(l, b, PINION__BATCHNORM_FORWARD_STATS, at + channels) / m + share * distance * distance;
+        of.variance_error += share * 2 * distance * (fabs(mean) + of.size);
+    }
+    of.variance_error += of.variance;
+    return of;
+}
+
 static void set_present(const layout *l, const blocks *b, int operand, size_t i, double value)
 {
     if (i < element_count(l, operand))
@@ -72,7 +107,7 @@ static void batchnorm_scale(const layout *l, const blocks *b)
     double momentum = (double)batchnorm->momentum;
     size_t channels = (size_t)l->at[0].view.c, count = element_count(l, 0);
     for (size_t c = 0; c < channels; c++) {
-        moments of = moments_of(l, b, c);
+        moments of = l->c->stats ? moments_of_stats(l, b, c) : moments_of(l, b, c);
         double floor = of.variance + (double)batchnorm->epsilon, invstd = 1 / sqrt(floor);
         double gamma = fabs(element_get(l, b, PINION__BATCHNORM_FORWARD_GAMMA, c));
         double beta = fabs(element_get(l, b, PINION__BATCHNORM_FORWARD_BETA, c));
@@ -81,12 +116,17 @@ static void batchnorm_scale(const layout *l, const blocks *b)
         for (size_t i = c; i < count; i += channels) {
             double x = element_get(l, b, 0, i);
             double term = fabs(x) + of.size + fabs(x - of.mean) * (1 + of.variance_error / floor);
-            element_set(l, b, PINION__BATCHNORM_FORWARD_Y, i, gamma * invstd * term + beta);
+            double addend = l->c->addend ? fabs(element_get(l, b, PINION__BATCHNORM_FORWARD_ADDEND, i)) : 0;
+            element_set(l, b, PINION__BATCHNORM_FORWARD_Y, i, gamma * invstd * term + beta + addend);
         }
         element_set(l, b, PINION__BATCHNORM_FORWARD_RUNNING_MEAN, c, running_mean + momentum * of.size);
         element_set(l, b, PINION__BATCHNORM_FORWARD_RUNNING_VAR, c, running_var + 2 * momentum * of.variance_error);
-        set_present(l, b, PINION__BATCHNORM_FORWARD_SAVED_MEAN, c, of.size);
-        set_present(l, b, PINION__BATCHNORM_FORWARD_SAVED_INVSTD, c, invstd * (1 + of.variance_error / floor));
+        double wide = 1 + of.variance_error / floor;
+        set_present(l, b, PINION__BATCHNORM_FORWARD_SAVED_CONSTANTS, c, of.size);
+        set_present(l, b, PINION__BATCHNORM_FORWARD_SAVED_CONSTANTS, channels + c, gamma * invstd * wide);
+        set_present(l, b, PINION__BATCHNORM_FORWARD_SAVED_CONSTANTS, 2 * channels + c,
+                    gamma * invstd * wide * of.size + beta);
+        set_present(l, b, PINION__BATCHNORM_FORWARD_SAVED_INVSTD, c, invstd * wide);
     }
 }
 
@@ -106,7 +146,55 @@ static void loss_scale(const layout *l, const blocks *b)
     }
 }
 
-void scale_fill(const layout *l, const blocks *b)
+/* Weights that a backward_weights pass updates by adamw, from the scale of their moments: w - rate * (m / c1) / (sqrt(v
+ * / c2) + epsilon) with the corrections c1, c2. */
+static void adamw_scale(const layout *l, const blocks *b, const blocks *expected)
+{
+    const pinion__adamw *adamw = &l->c->update.attributes.as.adamw;
+    double t = (double)l->c->step.number + 1, rate = (double)l->c->step.learning_rate;
+    double c1 = 1 - pow((double)adamw->beta1, t), c2 = 1 - pow((double)adamw->beta2, t);
+    enum { W = PINION__CONV_BACKWARD_WEIGHTS_W, M = PINION__CONV_BACKWARD_WEIGHTS_MOMENT_0 };
+    enum { V = PINION__CONV_BACKWARD_WEIGHTS_MOMENT_1 };
+    for (size_t i = 0; i < element_count(l, W); i++) {
+        double m = fabs(element_get(l, expected, M, i)) / c1, v = element_get(l, expected, V, i) / c2;
+        double m_scale = element_get(l, b, M, i) / c1, v_scale = element_get(l, b, V, i) / c2;
+        double root = sqrt(v) + (double)adamw->epsilon;
+        double step = (m + m_scale) / root + m * v_scale / (2 * sqrt(v) * root * root);
+        element_set(l, b, W, i, fabs(element_get(l, expected, W, i)) + rate * (step + m / root));
+    }
+}
+
+/* Partial statistics of outputs with the scale `size` of their own: a mean of them, and a sum of squared distances,
+ * each off by a little of the sizes of an output and of the mean. */
+static void stats_scale(const layout *l, const blocks *b, const blocks *expected, bool exact, bool transform)
+{
+    enum { Y = PINION__CONV_FORWARD_Y, STATS = PINION__CONV_FORWARD_STATS };
+    const pinion__view *y = &l->at[Y].view;
+    pinion__stats_blocks cut = pinion__stats_blocks_of(y->n, y->h, y->w);
+    size_t channels = (size_t)y->c;
+    double largest = 0;
+    for (size_t i = 0; transform && i < element_count(l, Y); i++)
+        largest = fmax(largest, element_get(l, b, Y, i));
+    for (size_t at = 0; at < (size_t)cut.count * channels; at++) {
+        int block = (int)(at / channels);
+        size_t c = at % channels, begin = pinion__stats_block_begin(&cut, y->h, y->w, block);
+        size_t pixels = pinion__stats_block_pixels(&cut, y->n, y->h, y->w, block);
+        double mean = element_get(l, expected, STATS, 2 * (size_t)block * channels + c), size = 0, spread = 0;
+        for (int pass = 0; pass < 2; pass++)
+            for (size_t i = begin; i < begin + pixels; i++) {
+                double value = element_get(l, expected, Y, i * channels + c), distance = fabs(value - mean);
+                double own = exact ? fabs(value) : transform ? largest : element_get(l, b, Y, i * channels + c);
+                if (pass == 0)
+                    size += own / (double)pixels;
+                else
+                    spread += distance * (2 * (own + size) + distance) + (own + size) * (own + size) * 0x1p-16;
+            }
+        element_set(l, b, STATS, 2 * (size_t)block * channels + c, size);
+        element_set(l, b, STATS, (2 * (size_t)block + 1) * channels + c, spread);
+    }
+}
+
+void scale_fill(const layout *l, const blocks *b, const blocks *expected, bool exact, bool transform)
 {
     bool forward = l->c->pass == PINION__FORWARD;
     if (l->c->op->id == PINION__OP_batchnorm && forward)
@@ -115,4 +203,8 @@ void scale_fill(const layout *l, const blocks *b)
         loss_scale(l, b);
     else
         absolute_scale(l, b);
+    if (l->c->update.op == PINION__OP_adamw)
+        adamw_scale(l, b, expected);
+    if (forward && l->c->stats && l->c->op->id != PINION__OP_batchnorm)
+        stats_scale(l, b, expected, exact, transform);
 }

@@ -32,6 +32,13 @@ typedef struct tally {
     double worst;
 } tally;
 
+/* Bits of features (case_features) that cases of a pass had, and that a row of each instruction set took. */
+typedef struct coverage {
+    unsigned seen, taken[PINION__ISA_COUNT];
+} coverage;
+
+static coverage covered[PINION__OP_COUNT][PINION__PASS_COUNT];
+
 static int usage(void)
 {
     fprintf(stderr, "usage: test_kernels [--seed N] [--match TEXT] [--quick] [--cases N] [--bench]\n");
@@ -78,9 +85,14 @@ static void try_row(const trial *t, int row, const bench_room *room, tally *coun
 {
     const pinion__kernel *kernel = pinion__kernel_at(row);
     char message[MESSAGE] = "";
-    enum outcome outcome = trial_run(t, kernel->body, room, &counts->worst, message);
+    trial own = *t;
+    own.gain = transform_gain(kernel);
+    enum outcome outcome = trial_run(&own, kernel->body, room, &counts->worst, message);
     counts->cases += outcome != OUTCOME_REFUSED;
     counts->refused += outcome == OUTCOME_REFUSED;
+    covered[kernel->op][kernel->pass].seen |= case_features(&t->c);
+    if (outcome != OUTCOME_REFUSED)
+        covered[kernel->op][kernel->pass].taken[kernel->isa] |= case_features(&t->c);
     if (outcome == OUTCOME_WRONG && counts->wrong++ < MESSAGES_A_ROW)
         printf("WRONG %s %s: %s\n", kernel->name, pinion__isa_name(kernel->isa), message);
 }
@@ -139,6 +151,28 @@ static void try_all(const options *o, const bench_room *room, tally *counts)
     }
 }
 
+/* Prints what fusion may ask of a pass and no row of an instruction set does; their number. Every row has to have been
+ * checked. */
+static int report_gaps(const options *o)
+{
+    const pinion__kernel *kernel;
+    int gaps = 0;
+    for (int row = 0; (kernel = pinion__kernel_at(row)) && !*o->match; row++) {
+        coverage *of = &covered[kernel->op][kernel->pass];
+        if (kernel->processor != PINION__PROCESSOR_CPU || !pinion__cpu_has_isa(kernel->isa))
+            continue;
+        unsigned missing = of->seen & ~of->taken[kernel->isa];
+        of->taken[kernel->isa] = of->seen;
+        for (int feature = 0; feature < FEATURES; feature++) {
+            if (missing & 1U << feature)
+                printf("%s %s, %s: with %s: NEVER RAN\n", pinion__op_get(kernel->op)->name,
+                       pinion__pass_name(kernel->pass), pinion__isa_name(kernel->isa), case_feature_name(feature));
+            gaps += (missing & 1U << feature) != 0;
+        }
+    }
+    return gaps;
+}
+
 /* Prints the table; the number of rows that failed. A row that this machine cannot run is listed as skipped. */
 static int report(const options *o, const tally *counts)
 {
@@ -179,7 +213,7 @@ int main(int argc, char **argv)
                 bench_row(kernel, &room);
     } else {
         try_all(&o, &room, counts);
-        failed = report(&o, counts);
+        failed = report(&o, counts) + report_gaps(&o);
         printf("seed %llu, %.1f s\n", (unsigned long long)o.seed, (double)(pinion__now_ns() - start) * 1e-9);
     }
     room_close(&room);

@@ -175,7 +175,11 @@ static int drop_from_case(const pinion__kernel *kernel, const bench_room *room, 
         return 0;
     trial_init(&t, &c, DATA_INTEGERS, false);
     spoil(&t, kernel);
-    if (t.exact || !data_exact(&c, DATA_INTEGERS))
+    pinion__args args = blocks_args(&t.l, &t.given);
+    bool takes = !kernel->body->applicable || kernel->body->applicable(&args);
+    if (!takes)
+        found = 0;
+    else if (t.exact || !data_exact(&c, DATA_INTEGERS))
         found = drop_terms(&t, room, &from);
     trial_fini(&t);
     return found;

@@ -73,7 +73,8 @@ static void fill_g(flow *f, bool integers)
 static void flow_init(flow *f, const kernel_case *c, enum data kind)
 {
     *f = (flow){.c = *c};
-    f->c.accumulate = f->c.no_optionals = false;
+    f->c.accumulate = f->c.no_optionals = f->c.addend = f->c.stats = false;
+    f->c.activation = PINION__ACTIVATION_NONE;
     layout_init(&f->l, &f->c, true);
     f->given = blocks_create(&f->l);
     f->done = blocks_create(&f->l);

@@ -1,23 +1,158 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the passes of batch normalisation share: loops over pixels with constants for each channel, and the cut of the
- * pixels into items and blocks over which sums are formed.
- *
- * Sums run along pixels in registers, a few vectors of channels at a time. An item is cut into blocks of pixels that
- * stay in the first-level cache while the strips of channels go over them; items and blocks follow from the shape.
+ * What the passes of batch normalisation share: loops over pixels with constants for each channel, the normalising
+ * expression, and the cut of pixels into items over which sums are formed.
  */
 #ifndef PINION_KERNEL_CPU_BATCHNORM_H
 #define PINION_KERNEL_CPU_BATCHNORM_H
 
+#include "kernel/cpu/activation.h"
+#include "kernel/cpu/cpu.h"
+#include "kernel/cpu/cut.h"
 #include "kernel/cpu/elementwise.h"
 
-enum { PINION__STRIP_VECTORS = 4, PINION__CHANNELWISE_VIEWS = 3, PINION__CHANNELWISE_CONSTANTS = 4 };
+/* What batch normalisation gives before addend and activation. Backward passes ask it again for the activation's
+ * derivative and must see the same bits, so it stands here once. */
+PINION__INLINE pinion__vf pinion__vf_normalise(pinion__vf x, pinion__vf mean, pinion__vf scale, pinion__vf shift)
+{
+    return pinion__vf_fma(pinion__vf_sub(x, mean), scale, shift);
+}
 
-/* Vectors of channels from `first` on that are worked on together, `count` elements in each; `unroll` pixels are summed
- * apart where one vector alone would wait for itself. */
-typedef struct pinion__strip {
-    int vectors, unroll, count;
-} pinion__strip;
+/* ---- out = map(x, …; constants of the channel) ---- */
+
+enum { PINION__CHANNELWISE_VIEWS = 3, PINION__CHANNELWISE_CONSTANTS = 6, PINION__CHANNELWISE_NARROW = 2 };
+
+/* One vector of channels of one pixel: at[v] in each view, of[i] each constant. `option` is the kernel's own, known
+ * when it is compiled, as `accumulate` is. */
+typedef void pinion__channelwise_map(float *const at[], const pinion__vf of[], int count, pinion__bounds bounds,
+                                     bool option, bool accumulate);
+
+typedef struct pinion__channelwise {
+    float *data[PINION__CHANNELWISE_VIEWS];
+    ptrdiff_t ld[PINION__CHANNELWISE_VIEWS];
+    const float *constants[PINION__CHANNELWISE_CONSTANTS]; /* c floats each */
+    size_t c;
+    pinion__bounds bounds;
+    bool option, accumulate;
+    pinion__cut cut; /* in pixels */
+} pinion__channelwise;
+
+/* What an item function hands to the loops: constants in use and the map. */
+typedef struct pinion__channelwise_work {
+    int constants;
+    pinion__channelwise_map *map;
+    bool option, accumulate;
+} pinion__channelwise_work;
+
+PINION__INLINE void pinion__channelwise_load(const pinion__channelwise *loop, size_t channel, int constants, int count,
+                                             pinion__vf of[])
+{
+#pragma GCC unroll 6
+    for (int i = 0; i < constants; i++)
+        of[i] = pinion__vf_load_some(loop->constants[i] + channel, count);
+}
+
+PINION__INLINE void pinion__channelwise_at(const pinion__channelwise *loop, float *const pixel[], size_t channel,
+                                           const pinion__vf of[], int count, pinion__channelwise_work work)
+{
+    float *const at[PINION__CHANNELWISE_VIEWS] = {pixel[0] + channel, pixel[1] + channel, pixel[2] + channel};
+    work.map(at, of, count, loop->bounds, work.option, work.accumulate);
+}
+
+/* Constants of a strip of channels in registers, over the pixels. */
+PINION__INLINE void pinion__channelwise_strip(const pinion__channelwise *loop, size_t first, size_t end, size_t channel,
+                                              int count, pinion__channelwise_work work)
+{
+    pinion__vf of[PINION__CHANNELWISE_CONSTANTS];
+    pinion__channelwise_load(loop, channel, work.constants, count, of);
+    float *pixel[PINION__CHANNELWISE_VIEWS];
+    for (int v = 0; v < PINION__CHANNELWISE_VIEWS; v++)
+        pixel[v] = loop->data[v] + (ptrdiff_t)first * loop->ld[v];
+#pragma GCC unroll 4
+    for (size_t left = end - first; left > 0; left--) {
+        pinion__channelwise_at(loop, pixel, channel, of, count, work);
+        for (int v = 0; v < PINION__CHANNELWISE_VIEWS; v++)
+            pixel[v] += loop->ld[v];
+    }
+}
+
+/* A pixel from end to end, constants from the first-level cache. */
+PINION__INLINE void pinion__channelwise_pixel(const pinion__channelwise *loop, float *const pixel[],
+                                              pinion__channelwise_work work)
+{
+    pinion__vf of[PINION__CHANNELWISE_CONSTANTS], next[PINION__CHANNELWISE_CONSTANTS];
+    size_t channel = 0;
+    for (; channel + 2 * PINION__LANES <= loop->c; channel += 2 * PINION__LANES) {
+        pinion__channelwise_load(loop, channel, work.constants, PINION__LANES, of);
+        pinion__channelwise_load(loop, channel + PINION__LANES, work.constants, PINION__LANES, next);
+        pinion__channelwise_at(loop, pixel, channel, of, PINION__LANES, work);
+        pinion__channelwise_at(loop, pixel, channel + PINION__LANES, next, PINION__LANES, work);
+    }
+    for (; channel + PINION__LANES <= loop->c; channel += PINION__LANES) {
+        pinion__channelwise_load(loop, channel, work.constants, PINION__LANES, of);
+        pinion__channelwise_at(loop, pixel, channel, of, PINION__LANES, work);
+    }
+    if (channel < loop->c) {
+        const int left = (int)(loop->c - channel);
+        pinion__channelwise_load(loop, channel, work.constants, left, of);
+        pinion__channelwise_at(loop, pixel, channel, of, left, work);
+    }
+}
+
+/* Items go from the last to the first: what the pass before over the same tensor wrote or read last is still in the
+ * cache. */
+PINION__INLINE void pinion__channelwise_pixels(const pinion__channelwise *loop, size_t item,
+                                               pinion__channelwise_work work)
+{
+    item = loop->cut.items - 1 - item;
+    const size_t first = pinion__cut_first(&loop->cut, item), end = pinion__cut_end(&loop->cut, item);
+    if (loop->c > PINION__CHANNELWISE_NARROW * PINION__LANES) {
+        for (size_t i = first; i < end; i++) {
+            float *const pixel[PINION__CHANNELWISE_VIEWS] = {loop->data[0] + (ptrdiff_t)i * loop->ld[0],
+                                                             loop->data[1] + (ptrdiff_t)i * loop->ld[1],
+                                                             loop->data[2] + (ptrdiff_t)i * loop->ld[2]};
+            pinion__channelwise_pixel(loop, pixel, work);
+        }
+        return;
+    }
+    size_t channel = 0;
+    for (; channel + PINION__LANES <= loop->c; channel += PINION__LANES)
+        pinion__channelwise_strip(loop, first, end, channel, PINION__LANES, work);
+    if (channel < loop->c)
+        pinion__channelwise_strip(loop, first, end, channel, (int)(loop->c - channel), work);
+}
+
+/* What a kernel's item function calls with its map. The copy of the loop cannot be what the map's stores change. */
+PINION__INLINE void pinion__channelwise_item(const pinion__channelwise *shared, size_t item, int constants,
+                                             pinion__channelwise_map *map)
+{
+    const pinion__channelwise copy = *shared, *const loop = &copy;
+    if (loop->option && loop->accumulate)
+        pinion__channelwise_pixels(loop, item, (pinion__channelwise_work){constants, map, true, true});
+    else if (loop->option)
+        pinion__channelwise_pixels(loop, item, (pinion__channelwise_work){constants, map, true, false});
+    else if (loop->accumulate)
+        pinion__channelwise_pixels(loop, item, (pinion__channelwise_work){constants, map, false, true});
+    else
+        pinion__channelwise_pixels(loop, item, (pinion__channelwise_work){constants, map, false, false});
+}
+
+/* The loop over views of one shape; a view that is absent is never touched. The caller sets constants and flags. */
+static inline pinion__channelwise pinion__channelwise_cut(const pinion__view *const views[], int count)
+{
+    pinion__channelwise loop = {
+        .c = (size_t)views[0]->c,
+        .cut = pinion__cut_units(pinion__view_pixels(views[0]), (size_t)views[0]->c),
+    };
+    for (int i = 0; i < PINION__CHANNELWISE_VIEWS; i++) {
+        const pinion__view *view = i < count && views[i]->data ? views[i] : views[0];
+        loop.data[i] = view->data;
+        loop.ld[i] = view->ld;
+    }
+    return loop;
+}
+
+/* ---- sums along pixels, channel by channel ---- */
 
 /* Pixels of an item: never so few that the partial sums outweigh what they are sums of. */
 static inline pinion__cut pinion__cut_pixels(const pinion__view *view)
@@ -29,7 +164,7 @@ static inline pinion__cut pinion__cut_pixels(const pinion__view *view)
     return cut;
 }
 
-/* Pixels of a block of an item. */
+/* Pixels of a block of an item: they stay in the first-level cache while the strips of channels go over them. */
 static inline size_t pinion__block_pixels(int c)
 {
     enum { ELEMENTS = 8192, FEWEST = 16, MOST = 256 };
@@ -37,98 +172,18 @@ static inline size_t pinion__block_pixels(int c)
     return pixels < FEWEST ? FEWEST : pixels > MOST ? MOST : pixels;
 }
 
-/* ---- y = map(x, …; constants of the channel) ---- */
+/* Channels of an item of the loops that combine partial sums. */
+enum { PINION__COMBINE_CHANNELS = 64 };
 
-typedef void pinion__channelwise_map(float *const at[], const float *const constants[], int count, bool accumulate);
-
-typedef struct pinion__channelwise {
-    float *data[PINION__CHANNELWISE_VIEWS];
-    ptrdiff_t ld[PINION__CHANNELWISE_VIEWS];
-    const float *constants[PINION__CHANNELWISE_CONSTANTS]; /* c floats each; unused ones repeat another */
-    size_t c;
-    bool accumulate;
-    pinion__cut cut;
-} pinion__channelwise;
-
-PINION__INLINE void pinion__channelwise_at(float *const pixel[], const float *const constants[], size_t channel,
-                                           int count, bool accumulate, pinion__channelwise_map *map)
+static inline size_t pinion__combine_items(int c)
 {
-    float *const at[PINION__CHANNELWISE_VIEWS] = {pixel[0] + channel, pixel[1] + channel, pixel[2] + channel};
-    const float *const of[PINION__CHANNELWISE_CONSTANTS] = {constants[0] + channel, constants[1] + channel,
-                                                            constants[2] + channel, constants[3] + channel};
-    map(at, of, count, accumulate);
+    return ((size_t)c + PINION__COMBINE_CHANNELS - 1) / PINION__COMBINE_CHANNELS;
 }
 
-PINION__INLINE void pinion__channelwise_pixel(float *const pixel[], const float *const constants[], size_t c,
-                                              bool accumulate, pinion__channelwise_map *map)
+static inline int pinion__combine_count(int c, size_t item)
 {
-    size_t i = 0;
-    for (; i + 2 * PINION__LANES <= c; i += 2 * PINION__LANES) {
-        pinion__channelwise_at(pixel, constants, i, PINION__LANES, accumulate, map);
-        pinion__channelwise_at(pixel, constants, i + PINION__LANES, PINION__LANES, accumulate, map);
-    }
-    for (; i + PINION__LANES <= c; i += PINION__LANES)
-        pinion__channelwise_at(pixel, constants, i, PINION__LANES, accumulate, map);
-    if (i < c)
-        pinion__channelwise_at(pixel, constants, i, (int)(c - i), accumulate, map);
-}
-
-/* The pixels of one item, items from the last to the first: what a pass over the same tensor just read last is still in
- * the cache. */
-PINION__INLINE void pinion__channelwise_item(const pinion__channelwise *loop, size_t item, pinion__channelwise_map *map)
-{
-    item = loop->cut.items - 1 - item;
-    for (size_t i = pinion__cut_first(&loop->cut, item); i < pinion__cut_end(&loop->cut, item); i++) {
-        float *pixel[PINION__CHANNELWISE_VIEWS];
-        for (int v = 0; v < PINION__CHANNELWISE_VIEWS; v++)
-            pixel[v] = loop->data[v] + (ptrdiff_t)i * loop->ld[v];
-        if (loop->accumulate)
-            pinion__channelwise_pixel(pixel, loop->constants, loop->c, true, map);
-        else
-            pinion__channelwise_pixel(pixel, loop->constants, loop->c, false, map);
-    }
-}
-
-/* Views of one shape (1 … 3) and arrays of one constant a channel (1 … 4). */
-static inline pinion__channelwise pinion__channelwise_cut(const pinion__view *const views[], int count,
-                                                          const float *const constants[], int constant_count,
-                                                          bool accumulate)
-{
-    pinion__channelwise loop = {
-        .c = (size_t)views[0]->c,
-        .accumulate = accumulate,
-        .cut = pinion__cut_units(pinion__view_pixels(views[0]), (size_t)views[0]->c),
-    };
-    for (int i = 0; i < PINION__CHANNELWISE_VIEWS; i++) {
-        loop.data[i] = views[i < count ? i : 0]->data;
-        loop.ld[i] = views[i < count ? i : 0]->ld;
-    }
-    for (int i = 0; i < PINION__CHANNELWISE_CONSTANTS; i++)
-        loop.constants[i] = constants[i < constant_count ? i : 0];
-    return loop;
-}
-
-/* ---- the normalising map of training and of stored statistics ---- */
-
-enum { PINION__NORMALISE_MEAN, PINION__NORMALISE_SCALE, PINION__NORMALISE_SHIFT, PINION__NORMALISE_CONSTANTS };
-
-/* y = (x - mean)*scale + shift */
-PINION__INLINE void pinion__normalise(float *const at[], const float *const constants[], int count, bool accumulate)
-{
-    pinion__vf x = pinion__vf_load_some(at[0], count);
-    pinion__vf mean = pinion__vf_load_some(constants[PINION__NORMALISE_MEAN], count);
-    pinion__vf scale = pinion__vf_load_some(constants[PINION__NORMALISE_SCALE], count);
-    pinion__vf shift = pinion__vf_load_some(constants[PINION__NORMALISE_SHIFT], count);
-    pinion__vf_put(at[1], pinion__vf_fma(pinion__vf_sub(x, mean), scale, shift), count, accumulate);
-}
-
-/* The constants of one channel from values in double: what the rounding of the mean loses goes into the shift. */
-static inline void pinion__normalise_constants(float *const constants[], int c, double mean, double scale, double beta)
-{
-    float rounded = (float)mean;
-    constants[PINION__NORMALISE_MEAN][c] = rounded;
-    constants[PINION__NORMALISE_SCALE][c] = (float)scale;
-    constants[PINION__NORMALISE_SHIFT][c] = (float)(beta - (mean - (double)rounded) * scale);
+    int left = c - (int)item * PINION__COMBINE_CHANNELS;
+    return left < PINION__COMBINE_CHANNELS ? left : PINION__COMBINE_CHANNELS;
 }
 
 #endif

@@ -5,7 +5,7 @@
  * pixels of a phase meet the same taps, r = r0, r0 + stride, …, so a phase is a gemm_pixels of its own with the
  * reduction over k. A phase without taps becomes zero.
  *
- * Scratch: panels [channel block][tap of the phase][k][columns], a row of zeros, a table of pointers for each worker.
+ * Scratch: panels [channel block][tap of the phase][k][columns]; what gemm_pixels wants.
  */
 #include "kernel/cpu/conv2d.h"
 
@@ -47,67 +47,71 @@ static void pack(void *user, size_t index, int lane)
     }
 }
 
-typedef struct scratch_layout {
-    size_t zeros, pointers, bytes; /* panels stand first */
-} scratch_layout;
-
-static scratch_layout layout_of(const pinion__args *args)
+static size_t panels_bytes(const pinion__args *args)
 {
     const pinion__conv conv = pinion__conv_of(args);
     const pinion__view *w = &args->operand[PINION__CONV_BACKWARD_DATA_W];
     const size_t panels = (size_t)pinion__ceil_div(w->c, PINION__TILE_COLUMNS);
     const int taps = pinion__ceil_div(conv.r, conv.stride_h) * pinion__ceil_div(conv.s, conv.stride_w);
-    scratch_layout layout;
-    layout.zeros = pinion__round64(panels * (size_t)taps * (size_t)w->n * PINION__TILE_COLUMNS * sizeof(float));
-    layout.pointers = layout.zeros + pinion__round64((size_t)w->n * sizeof(float));
-    layout.bytes =
-        layout.pointers + (size_t)pinion__threads(args) * pinion__gemm_pixels_pointers(taps) * sizeof(float *);
-    return layout;
+    return pinion__round64(panels * (size_t)taps * (size_t)w->n * PINION__TILE_COLUMNS * sizeof(float));
+}
+
+/* The product of the pixels y, y + stride, … and x, x + stride, … of dx. */
+static pinion__gemm_pixels product_of(const pinion__args *args, const pinion__conv *conv, int y, int x)
+{
+    const pinion__view *dx = &args->operand[PINION__CONV_BACKWARD_DATA_DX];
+    const phase rows = phase_of(y, conv->r, conv->stride_h, conv->pad_h);
+    const phase columns = phase_of(x, conv->s, conv->stride_w, conv->pad_w);
+    return (pinion__gemm_pixels){.source = args->operand[PINION__CONV_BACKWARD_DATA_DY],
+                                 .target = *dx,
+                                 .grid_h = pinion__ceil_div(dx->h - y, conv->stride_h),
+                                 .grid_w = pinion__ceil_div(dx->w - x, conv->stride_w),
+                                 .step_h = 1,
+                                 .step_w = 1,
+                                 .first_h = rows.offset,
+                                 .first_w = columns.offset,
+                                 .tap_h = -1,
+                                 .tap_w = -1,
+                                 .taps_h = rows.taps,
+                                 .taps_w = columns.taps,
+                                 .target_h = y,
+                                 .target_w = x,
+                                 .target_step_h = conv->stride_h,
+                                 .target_step_w = conv->stride_w,
+                                 .addend = args->accumulate ? *dx : (pinion__view){.data = NULL}};
 }
 
 static size_t scratch_bytes(const pinion__args *args)
 {
-    return layout_of(args).bytes;
+    const pinion__conv conv = pinion__conv_of(args);
+    const pinion__view *dx = &args->operand[PINION__CONV_BACKWARD_DATA_DX];
+    size_t most = 0;
+    for (int y = 0; y < conv.stride_h && y < dx->h; y++)
+        for (int x = 0; x < conv.stride_w && x < dx->w; x++) {
+            const pinion__gemm_pixels product = product_of(args, &conv, y, x);
+            const size_t bytes = PINION__CPU_SHARED(gemm_pixels_scratch)(&product, pinion__threads(args));
+            most = bytes > most ? bytes : most;
+        }
+    return panels_bytes(args) + most;
 }
 
 static void run_phase(const pinion__args *args, const pinion__conv *conv, int y, int x)
 {
-    const pinion__view *w = &args->operand[PINION__CONV_BACKWARD_DATA_W],
-                       *dx = &args->operand[PINION__CONV_BACKWARD_DATA_DX];
+    const pinion__view *w = &args->operand[PINION__CONV_BACKWARD_DATA_W];
+    pinion__gemm_pixels product = product_of(args, conv, y, x);
+    const int taps = product.taps_h * product.taps_w;
+    if (taps == 0 && args->accumulate)
+        return;
     panel_packing packing = {.w = w,
                              .panels = args->scratch,
                              .rows = phase_of(y, conv->r, conv->stride_h, conv->pad_h),
                              .columns = phase_of(x, conv->s, conv->stride_w, conv->pad_w),
                              .stride_h = conv->stride_h,
                              .stride_w = conv->stride_w};
-    const int taps = packing.rows.taps * packing.columns.taps;
-    if (taps == 0 && args->accumulate)
-        return;
     const int panels = pinion__ceil_div(w->c, PINION__TILE_COLUMNS);
     pinion__parallel(args->workers, (size_t)panels * (size_t)taps, pack, &packing);
-
-    const scratch_layout layout = layout_of(args);
-    char *scratch = args->scratch;
-    const pinion__gemm_pixels product = {.source = args->operand[PINION__CONV_BACKWARD_DATA_DY],
-                                         .target = *dx,
-                                         .grid_h = pinion__ceil_div(dx->h - y, conv->stride_h),
-                                         .grid_w = pinion__ceil_div(dx->w - x, conv->stride_w),
-                                         .step_h = 1,
-                                         .step_w = 1,
-                                         .first_h = packing.rows.offset,
-                                         .first_w = packing.columns.offset,
-                                         .tap_h = -1,
-                                         .tap_w = -1,
-                                         .taps_h = packing.rows.taps,
-                                         .taps_w = packing.columns.taps,
-                                         .target_h = y,
-                                         .target_w = x,
-                                         .target_step_h = conv->stride_h,
-                                         .target_step_w = conv->stride_w,
-                                         .panels = packing.panels,
-                                         .accumulate = args->accumulate,
-                                         .zeros = (const float *)(const void *)(scratch + layout.zeros),
-                                         .pointers = (const float **)(void *)(scratch + layout.pointers)};
+    product.panels = packing.panels;
+    product.scratch = (char *)args->scratch + panels_bytes(args);
     PINION__CPU_SHARED(gemm_pixels)(&product, args->workers);
 }
 
@@ -115,8 +119,6 @@ static void run(const pinion__args *args)
 {
     const pinion__conv conv = pinion__conv_of(args);
     const pinion__view *dx = &args->operand[PINION__CONV_BACKWARD_DATA_DX];
-    memset((char *)args->scratch + layout_of(args).zeros, 0,
-           (size_t)args->operand[PINION__CONV_BACKWARD_DATA_W].n * sizeof(float));
     for (int y = 0; y < conv.stride_h && y < dx->h; y++)
         for (int x = 0; x < conv.stride_w && x < dx->w; x++)
             run_phase(args, &conv, y, x);

@@ -6,76 +6,66 @@
  * caches, all taps on a chunk before the next. The order of the sums depends on shapes only. The last block of channels
  * overlaps the one before it and writes only its own.
  *
- * Fewer channels than a block (the first layer): patches of x are unfolded to rows of r*s*c, a batch of rows at a time,
- * and take the place of x with a single tap; the tiles then live in scratch from batch to batch.
+ * With few pixels the time goes into the weights, so an item then owns a filter tile at one tap with all its channels,
+ * and writes each filter's in one run.
  *
- * Scratch: tiles of each worker; or unfolded rows and all tiles.
+ * Scratch: tiles of each worker.
  */
 #include "kernel/cpu/column_sums.h"
 #include "kernel/cpu/conv2d.h"
+#include "kernel/cpu/update.h"
 
-enum {
-    CHUNK_PIXELS = 1024,
-    BLOCK_PIXELS = 256,
-    UNFOLDED_FLOATS = 1 << 21,
-    TILE = PINION__TILE_ROWS * PINION__TILE_COLUMNS
-};
+enum { CHUNK_PIXELS = 1024, BLOCK_PIXELS = 256, FEW_PIXELS = 256, TILE = PINION__TILE_ROWS * PINION__TILE_COLUMNS };
 
 typedef struct gradient {
     pinion__conv conv;
-    pinion__view x, dy, dw;
-    bool accumulate, unfold;
-    int width; /* columns of the product: channels, or the unfolded r*s*c rounded up to blocks */
+    pinion__view x, dy;
+    pinion__sink sink;
     int filter_tiles, column_tiles;
-    float *tiles;    /* taps tiles a worker; unfolded: all tiles */
-    float *unfolded; /* rows x dy.w x width */
-    int first, rows; /* unfolded: the output rows of this batch, counted over the images */
+    bool few;
+    int lane_tiles;
+    float *tiles; /* lane_tiles of each worker */
 } gradient;
 
 static gradient gradient_of(const pinion__args *args)
 {
     gradient g = {.conv = pinion__conv_of(args),
                   .x = args->operand[PINION__CONV_BACKWARD_WEIGHTS_X],
-                  .dy = args->operand[PINION__CONV_BACKWARD_WEIGHTS_DY],
-                  .dw = args->operand[PINION__CONV_BACKWARD_WEIGHTS_DW],
-                  .accumulate = args->accumulate};
-    g.unfold = g.x.c < PINION__TILE_COLUMNS;
-    g.column_tiles = pinion__ceil_div(g.unfold ? g.conv.r * g.conv.s * g.x.c : g.x.c, PINION__TILE_COLUMNS);
-    g.width = g.unfold ? g.column_tiles * PINION__TILE_COLUMNS : g.x.c;
+                  .dy = args->operand[PINION__CONV_BACKWARD_WEIGHTS_DY]};
+    g.column_tiles = pinion__ceil_div(g.x.c, PINION__TILE_COLUMNS);
     g.filter_tiles = pinion__ceil_div(g.dy.c, PINION__TILE_ROWS);
-    const int rows = UNFOLDED_FLOATS / (g.width * g.dy.w);
-    g.rows = rows < 1 ? 1 : rows < g.dy.n * g.dy.h ? rows : g.dy.n * g.dy.h;
+    g.few = pinion__view_pixels(&g.dy) <= FEW_PIXELS;
+    g.lane_tiles = g.few ? g.column_tiles : g.conv.r * g.conv.s;
     return g;
-}
-
-static size_t tiles_bytes(const gradient *g, int threads)
-{
-    const size_t tiles = g->unfold ? (size_t)g->filter_tiles * (size_t)g->column_tiles
-                                   : (size_t)threads * (size_t)(g->conv.r * g->conv.s);
-    return tiles * TILE * sizeof(float);
 }
 
 static size_t scratch_bytes(const pinion__args *args)
 {
     const gradient g = gradient_of(args);
-    const size_t unfolded = g.unfold ? (size_t)g.rows * (size_t)g.dy.w * (size_t)g.width * sizeof(float) : 0;
-    return tiles_bytes(&g, pinion__threads(args)) + unfolded;
+    return (size_t)pinion__threads(args) * (size_t)g.lane_tiles * TILE * sizeof(float);
 }
 
-/* The rows of the tile that begins at filter `k`, columns first … last of it at `tap`, into dw. */
-static void write_tile(const gradient *g, const float *tile, int k, int count, int tap, int channel, int first,
-                       int last)
+/* A block of channels: where its tile begins, and which of the tile's columns are its own. */
+typedef struct block {
+    int channel, first, last;
+} block;
+
+static block block_of(const gradient *g, int column_tile)
 {
-    const ptrdiff_t filter = (ptrdiff_t)g->conv.r * g->conv.s * g->dw.ld;
-    for (int i = 0; i < count; i++) {
-        float *out = (float *)g->dw.data + (k + i) * filter + tap * g->dw.ld + channel;
-        const float *row = tile + (ptrdiff_t)i * PINION__TILE_COLUMNS;
-        for (int j = first; j < last; j++)
-            out[j - first] = g->accumulate ? out[j - first] + row[j] : row[j];
-    }
+    const int begin = column_tile * PINION__TILE_COLUMNS, left = g->x.c - begin;
+    if (left >= PINION__TILE_COLUMNS)
+        return (block){.channel = begin, .last = PINION__TILE_COLUMNS};
+    if (g->x.c < PINION__TILE_COLUMNS)
+        return (block){.last = left};
+    return (block){
+        .channel = g->x.c - PINION__TILE_COLUMNS, .first = PINION__TILE_COLUMNS - left, .last = PINION__TILE_COLUMNS};
 }
 
-/* ---- in place ---- */
+static void write_row(const gradient *g, const float *row, int k, int tap, block of)
+{
+    const ptrdiff_t pixel = (ptrdiff_t)k * g->conv.r * g->conv.s + tap;
+    pinion__sink_row(&g->sink, pixel * g->sink.view.ld + of.channel + of.first, row + of.first, of.last - of.first);
+}
 
 /* The pixels a call of gemm_reduce covers: images x rows x columns of dy. */
 typedef struct span {
@@ -110,32 +100,29 @@ static void reduce_tap(const gradient *g, span part, int r, int s, pinion__gemm_
         }
 }
 
-static void reduce_span(const gradient *g, span part, float *tiles, int k, int count, int c)
+static pinion__gemm_reduce product_of(const gradient *g, float *tile, int count, int channel)
 {
-    pinion__gemm_reduce product = {.a_image = (ptrdiff_t)g->dy.h * g->dy.w * g->dy.ld,
-                                   .a_row = (ptrdiff_t)g->dy.w * g->dy.ld,
-                                   .a_column = g->dy.ld,
-                                   .b_image = (ptrdiff_t)g->x.h * g->x.w * g->x.ld,
-                                   .b_row = (ptrdiff_t)g->conv.stride_h * g->x.w * g->x.ld,
-                                   .b_column = g->conv.stride_w * g->x.ld,
-                                   .count = count,
-                                   .tile = tiles};
-    for (int r = 0; r < g->conv.r; r++)
-        for (int s = 0; s < g->conv.s; s++, product.tile += TILE)
-            reduce_tap(g, part, r, s, product, k, c);
+    return (pinion__gemm_reduce){.a_image = (ptrdiff_t)g->dy.h * g->dy.w * g->dy.ld,
+                                 .a_row = (ptrdiff_t)g->dy.w * g->dy.ld,
+                                 .a_column = g->dy.ld,
+                                 .b_image = (ptrdiff_t)g->x.h * g->x.w * g->x.ld,
+                                 .b_row = (ptrdiff_t)g->conv.stride_h * g->x.w * g->x.ld,
+                                 .b_column = g->conv.stride_w * g->x.ld,
+                                 .count = count,
+                                 .width = g->x.c - channel,
+                                 .tile = tile,
+                                 .tile_row = PINION__TILE_COLUMNS};
 }
 
-static void item(void *user, size_t index, int lane)
+static void many_item(void *user, size_t index, int lane)
 {
     const gradient *g = user;
-    const int filter_tile = (int)(index / (size_t)g->column_tiles),
-              column_tile = (int)(index % (size_t)g->column_tiles);
+    const int filter_tile = (int)(index / (size_t)g->column_tiles);
+    const block of = block_of(g, (int)(index % (size_t)g->column_tiles));
     const int k = pinion__piece_begin(g->dy.c, g->filter_tiles, filter_tile);
     const int count = pinion__piece_begin(g->dy.c, g->filter_tiles, filter_tile + 1) - k;
-    const int begin = column_tile * PINION__TILE_COLUMNS;
-    const int c = begin + PINION__TILE_COLUMNS <= g->x.c ? begin : g->x.c - PINION__TILE_COLUMNS;
     const int taps = g->conv.r * g->conv.s;
-    float *tiles = g->tiles + (ptrdiff_t)lane * taps * TILE;
+    float *tiles = g->tiles + (ptrdiff_t)lane * g->lane_tiles * TILE;
     memset(tiles, 0, (size_t)taps * TILE * sizeof(float));
 
     const int chunk = CHUNK_PIXELS / (g->conv.stride_h * g->conv.stride_w);
@@ -147,105 +134,42 @@ static void item(void *user, size_t index, int lane)
                                .images = g->dy.n - n < images ? g->dy.n - n : images,
                                .row = y,
                                .rows = g->dy.h - y < rows ? g->dy.h - y : rows};
-            reduce_span(g, part, tiles, k, count, c);
+            for (int tap = 0; tap < taps; tap++)
+                reduce_tap(g, part, tap / g->conv.s, tap % g->conv.s,
+                           product_of(g, tiles + (ptrdiff_t)tap * TILE, count, of.channel), k, of.channel);
         }
     for (int tap = 0; tap < taps; tap++)
-        write_tile(g, tiles + (ptrdiff_t)tap * TILE, k, count, tap, begin, begin - c, PINION__TILE_COLUMNS);
+        for (int i = 0; i < count; i++)
+            write_row(g, tiles + (ptrdiff_t)tap * TILE + (ptrdiff_t)i * PINION__TILE_COLUMNS, k + i, tap, of);
 }
 
-/* ---- unfolded ---- */
-
-static void unfold_pixel(const gradient *g, int n, int y, int x, float *out)
+static void few_item(void *user, size_t index, int lane)
 {
-    const int channels = g->x.c;
-    const float *image = (const float *)g->x.data + (ptrdiff_t)n * g->x.h * g->x.w * g->x.ld;
-    const int x0 = x * g->conv.stride_w - g->conv.pad_w;
-    const bool run = g->x.ld == channels && x0 >= 0 && x0 + g->conv.s <= g->x.w;
-    for (int r = 0; r < g->conv.r; r++, out += (ptrdiff_t)g->conv.s * channels) {
-        const int row = y * g->conv.stride_h - g->conv.pad_h + r;
-        const bool inside = row >= 0 && row < g->x.h;
-        const float *from = image + ((ptrdiff_t)(inside ? row : 0) * g->x.w + x0) * g->x.ld;
-        if (inside && run) {
-            memcpy(out, from, (size_t)(g->conv.s * channels) * sizeof(float));
-            continue;
-        }
-        for (int s = 0; s < g->conv.s; s++)
-            for (int c = 0; c < channels; c++)
-                out[s * channels + c] = inside && x0 + s >= 0 && x0 + s < g->x.w ? from[s * g->x.ld + c] : 0.0F;
-    }
-}
-
-static void unfold_row(void *user, size_t index, int lane)
-{
-    (void)lane;
     const gradient *g = user;
-    const int row = g->first + (int)index;
-    const int used = g->conv.r * g->conv.s * g->x.c;
-    float *out = g->unfolded + (ptrdiff_t)index * g->dy.w * g->width;
-    for (int x = 0; x < g->dy.w; x++, out += g->width) {
-        unfold_pixel(g, row / g->dy.h, row % g->dy.h, x, out);
-        memset(out + used, 0, (size_t)(g->width - used) * sizeof(float));
-    }
-}
-
-static void unfolded_item(void *user, size_t index, int lane)
-{
-    (void)lane;
-    const gradient *g = user;
-    const int filter_tile = (int)(index / (size_t)g->column_tiles),
-              column_tile = (int)(index % (size_t)g->column_tiles);
-    const int k = pinion__piece_begin(g->dy.c, g->filter_tiles, filter_tile);
-    const int pixels = g->rows * g->dy.w;
-    pinion__gemm_reduce product = {.a_column = g->dy.ld,
-                                   .b_column = g->width,
-                                   .images = 1,
-                                   .rows = 1,
-                                   .count = pinion__piece_begin(g->dy.c, g->filter_tiles, filter_tile + 1) - k,
-                                   .tile = g->tiles + (ptrdiff_t)index * TILE};
-    for (int pixel = 0; pixel < pixels; pixel += BLOCK_PIXELS) {
-        product.columns = pixels - pixel < BLOCK_PIXELS ? pixels - pixel : BLOCK_PIXELS;
-        product.a = (const float *)g->dy.data + ((ptrdiff_t)g->first * g->dy.w + pixel) * g->dy.ld + k;
-        product.b = g->unfolded + (ptrdiff_t)pixel * g->width + (ptrdiff_t)column_tile * PINION__TILE_COLUMNS;
-        PINION__CPU_SHARED(gemm_reduce)(&product);
-    }
-}
-
-/* One column of the tile after the other: it is (tap, channel) of the unfolded row. */
-static void write_unfolded(const gradient *g, size_t index)
-{
-    const int filter_tile = (int)(index / (size_t)g->column_tiles),
-              column_tile = (int)(index % (size_t)g->column_tiles);
+    const int taps = g->conv.r * g->conv.s, filter_tile = (int)(index / (size_t)taps),
+              tap = (int)(index % (size_t)taps);
     const int k = pinion__piece_begin(g->dy.c, g->filter_tiles, filter_tile);
     const int count = pinion__piece_begin(g->dy.c, g->filter_tiles, filter_tile + 1) - k;
-    const int used = g->conv.r * g->conv.s * g->x.c, begin = column_tile * PINION__TILE_COLUMNS;
-    for (int j = 0; j < PINION__TILE_COLUMNS && begin + j < used; j++)
-        write_tile(g, g->tiles + (ptrdiff_t)index * TILE, k, count, (begin + j) / g->x.c, (begin + j) % g->x.c, j,
-                   j + 1);
-}
-
-static void run_unfolded(gradient *g, pinion__workers *workers)
-{
-    const size_t tiles = (size_t)g->filter_tiles * (size_t)g->column_tiles;
-    const int all_rows = g->dy.n * g->dy.h, batch = g->rows;
-    memset(g->tiles, 0, tiles_bytes(g, 0));
-    for (g->first = 0; g->first < all_rows; g->first += batch) {
-        g->rows = all_rows - g->first < batch ? all_rows - g->first : batch;
-        pinion__parallel(workers, (size_t)g->rows, unfold_row, g);
-        pinion__parallel(workers, tiles, unfolded_item, g);
+    const span all = {.images = g->dy.n, .rows = g->dy.h};
+    float *tiles = g->tiles + (ptrdiff_t)lane * g->lane_tiles * TILE;
+    const ptrdiff_t row = (ptrdiff_t)g->column_tiles * PINION__TILE_COLUMNS, ld = g->sink.view.ld;
+    memset(tiles, 0, (size_t)g->column_tiles * TILE * sizeof(float));
+    for (int channel = 0; channel < g->x.c; channel += PINION__TILE_COLUMNS) {
+        pinion__gemm_reduce product = product_of(g, tiles + channel, count, channel);
+        product.tile_row = row;
+        reduce_tap(g, all, tap / g->conv.s, tap % g->conv.s, product, k, channel);
     }
-    for (size_t index = 0; index < tiles; index++)
-        write_unfolded(g, index);
+    for (int i = 0; i < count; i++)
+        pinion__sink_row(&g->sink, ((ptrdiff_t)(k + i) * taps + tap) * ld, tiles + i * row, g->x.c);
 }
 
 static void run(const pinion__args *args)
 {
     gradient g = gradient_of(args);
+    g.sink = pinion__sink_of(args);
     g.tiles = args->scratch;
-    g.unfolded = (float *)(void *)((char *)args->scratch + tiles_bytes(&g, pinion__threads(args)));
-    if (g.unfold)
-        run_unfolded(&g, args->workers);
-    else
-        pinion__parallel(args->workers, (size_t)g.filter_tiles * (size_t)g.column_tiles, item, &g);
+    const int parts = g.few ? g.conv.r * g.conv.s : g.column_tiles;
+    pinion__parallel(args->workers, (size_t)g.filter_tiles * (size_t)parts, g.few ? few_item : many_item, &g);
     const pinion__view *db = &args->operand[PINION__CONV_BACKWARD_WEIGHTS_DB];
     if (db->data != NULL)
         PINION__CPU_SHARED(column_sums)(&g.dy, db->data, args->accumulate, args->workers);

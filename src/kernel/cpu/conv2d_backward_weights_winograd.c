@@ -1,208 +1,333 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * conv2d backward_weights, 3x3 with stride 1, by Winograd's algorithm (winograd.h): patches of x and tiles of dy are
- * transformed, each of the 36 frequencies is summed over the tiles as a matrix product [filter][channel], and the sums
- * are transformed back to 3x3 taps.
+ * conv2d backward_weights, 3x3 with stride 1, by Winograd's algorithm (winograd.h), F(4x4, 3x3), and as a row of its
+ * own F(2x2, 3x3): patches of x and tiles of dy are transformed, each frequency is summed over the tiles as a matrix
+ * product [filter][channel], and the sums are transformed back to 3x3 taps, which go to the sink (update.h).
  *
- * Tiles are taken in batches. An item owns the sums of some register tiles of filters and one of channels, for all
- * frequencies, and goes over the tiles of the batch in blocks that stay in the caches. With one batch the sums live
- * with the worker and are transformed back at once; with several they live in scratch until the last. So batches have
- * BATCH_FLOATS of patches where the sums are fewer than that, and BATCH_MOST where going over the sums again would cost
- * more than patches that leave the caches.
+ * Tiles are taken in batches. Wide, where all sums stay in a last-level cache and are fewer than the patches: an item
+ * owns the sums of one frequency, or a part of their filters, so patches are read once; when all batches are done the
+ * sums are transformed back. Deep: there is one batch, and an item owns all frequencies of a group of filters and
+ * channels, whose sums stay in the cache of its core until it transforms them back itself.
  *
- * Scratch: patches of x, of dy [frequency][tile][channel]; zeros; sums of each worker, or of each item.
+ * Scratch: patches of x and of dy [frequency][tile][channel]; zeros; sums [filter tile][channel tile][frequency][row]
+ * [column], of all filters and channels or of each worker's group.
  */
 #include "kernel/cpu/column_sums.h"
+#include "kernel/cpu/update.h"
 #include "kernel/cpu/winograd.h"
+#include "kernel/cpu/winograd_transform.h"
 
 enum {
-    BATCH_FLOATS = 3 << 18,
-    BATCH_MOST = 3 << 20,
-    BLOCK_TILES = 64,
-    GROUP_MOST = 4, /* register tiles of filters an item */
+    BATCH_FLOATS = 3 << 18, /* patches of a batch */
+    WIDE_SUMS = 5 << 17,    /* sums that stay in a last-level cache */
+    GROUP_FLOATS = 5 << 15, /* sums that stay in a second-level cache */
     LEAST_ITEMS = 8,
-    FREQUENCIES = PINION__WINOGRAD_FREQUENCIES,
+    LEAST_TILES = 64,
+    PATCH_TILES = 8, /* of an item that transforms patches */
+    LINE_FLOATS = 16,
     IN = PINION__WINOGRAD_IN,
     TILE = PINION__TILE_ROWS * PINION__TILE_COLUMNS
 };
 
 typedef struct gradient {
-    pinion__view x, dy, dw;
+    pinion__view x, dy, w;
     pinion__conv conv;
-    bool accumulate;
+    pinion__sink sink;
     pinion__winograd_tiles tiles;
+    bool wide;
     int batch, first, count; /* tiles a batch; of this batch */
-    int filter_tiles, groups, column_tiles;
+    int filter_tiles, channel_tiles;
+    int filter_group, channel_group; /* tiles of an item */
     ptrdiff_t x_ld, x_plane, dy_ld, dy_plane;
     float *x_patches, *dy_patches, *zeros, *sums;
-    size_t group_floats; /* sums of an item */
 } gradient;
 
-static bool is_single(const gradient *g)
+/* Filter tiles and channel tiles of an item, and where its sums lie. */
+typedef struct part {
+    int k, k_end, c, c_end;
+    float *sums;
+} part;
+
+static void plan_wide(gradient *g)
 {
-    return g->batch >= g->tiles.count;
+    const ptrdiff_t fit = BATCH_FLOATS / (g->tiles.frequencies * (g->x_ld + g->dy_ld));
+    const int most = fit < LEAST_TILES ? LEAST_TILES : (int)fit;
+    g->batch = pinion__ceil_div(g->tiles.count, pinion__ceil_div(g->tiles.count, most));
+    g->filter_group = pinion__ceil_div(g->filter_tiles, g->filter_tiles >= 4 ? 2 : 1);
+    g->channel_group = g->channel_tiles;
 }
 
-static gradient gradient_of(const pinion__args *args)
+/* A group is about as many filters as channels, and there are enough of them for the workers. */
+static void plan_deep(gradient *g)
+{
+    int most = GROUP_FLOATS / (g->tiles.frequencies * TILE);
+    const int share = g->filter_tiles * g->channel_tiles / LEAST_ITEMS;
+    most = most < share ? most : share;
+    g->batch = g->tiles.count;
+    g->channel_group = most >= 6 && g->channel_tiles >= 2 ? 2 : 1;
+    g->filter_group = most / g->channel_group < 1 ? 1 : most / g->channel_group;
+    g->filter_group = pinion__ceil_div(g->filter_tiles, pinion__ceil_div(g->filter_tiles, g->filter_group));
+}
+
+static gradient gradient_of(const pinion__args *args, int out)
 {
     gradient g = {.x = args->operand[PINION__CONV_BACKWARD_WEIGHTS_X],
                   .dy = args->operand[PINION__CONV_BACKWARD_WEIGHTS_DY],
-                  .dw = args->operand[PINION__CONV_BACKWARD_WEIGHTS_DW],
-                  .conv = pinion__conv_of(args),
-                  .accumulate = args->accumulate};
-    g.tiles = pinion__winograd_tiles_of(&g.dy);
+                  .w = *pinion__sink_view(args),
+                  .conv = pinion__conv_of(args)};
+    g.tiles = pinion__winograd_tiles_of(&g.dy, out);
     g.x_ld = pinion__winograd_ld(g.x.c);
     g.dy_ld = pinion__winograd_ld(g.dy.c);
-    const bool small = (ptrdiff_t)FREQUENCIES * g.x.c * g.dy.c <= BATCH_FLOATS;
-    const ptrdiff_t fit =
-        (small ? BATCH_FLOATS : BATCH_MOST) / (FREQUENCIES * (g.x_ld + g.dy_ld)) / BLOCK_TILES * BLOCK_TILES;
-    const int most = fit < BLOCK_TILES ? BLOCK_TILES : (int)fit;
-    g.batch = pinion__ceil_div(g.tiles.count, pinion__ceil_div(g.tiles.count, most));
+    g.filter_tiles = pinion__ceil_div(g.dy.c, PINION__TILE_ROWS);
+    g.channel_tiles = pinion__ceil_div(g.x.c, PINION__TILE_COLUMNS);
+    g.wide = (int64_t)g.tiles.frequencies * g.x.c * g.dy.c <= WIDE_SUMS &&
+             (int64_t)g.x.c * g.dy.c <= (int64_t)g.tiles.count * (g.x.c + g.dy.c);
+    if (g.wide)
+        plan_wide(&g);
+    else
+        plan_deep(&g);
     g.x_plane = pinion__winograd_plane(g.batch, g.x_ld);
     g.dy_plane = pinion__winograd_plane(g.batch, g.dy_ld);
-    g.filter_tiles = pinion__ceil_div(g.dy.c, PINION__TILE_ROWS);
-    g.column_tiles = pinion__ceil_div(g.x.c, PINION__TILE_COLUMNS);
-    const int share = g.filter_tiles * g.column_tiles / LEAST_ITEMS;
-    const int group = share < 1 ? 1 : share < GROUP_MOST ? share : GROUP_MOST;
-    g.groups = pinion__ceil_div(g.filter_tiles, group);
-    g.group_floats = (size_t)pinion__ceil_div(g.filter_tiles, g.groups) * FREQUENCIES * TILE;
     return g;
 }
 
 static size_t zeros_floats(const gradient *g)
 {
-    const int channels = g->x.c > g->dy.c ? g->x.c : g->dy.c;
-    return (size_t)pinion__ceil_div(channels, 16) * 16;
+    return pinion__winograd_zeros(g->x.c > g->dy.c ? g->x.c : g->dy.c);
 }
 
 static size_t sums_floats(const gradient *g, int threads)
 {
-    return g->group_floats * (size_t)(is_single(g) ? threads : g->groups * g->column_tiles);
+    const size_t tiles = g->wide ? (size_t)g->filter_tiles * (size_t)g->channel_tiles
+                                 : (size_t)g->filter_group * (size_t)g->channel_group * (size_t)threads;
+    return tiles * (size_t)g->tiles.frequencies * TILE;
 }
 
-static size_t scratch_bytes(const pinion__args *args)
+static size_t scratch_bytes(const pinion__args *args, int out)
 {
-    const gradient g = gradient_of(args);
-    const size_t patches = (size_t)FREQUENCIES * (size_t)(g.x_plane + g.dy_plane);
+    const gradient g = gradient_of(args, out);
+    const size_t patches = (size_t)g.tiles.frequencies * (size_t)(g.x_plane + g.dy_plane);
     return (patches + zeros_floats(&g) + sums_floats(&g, pinion__threads(args))) * sizeof(float);
 }
 
-static bool applicable(const pinion__args *args)
+static bool applicable(const pinion__args *args, int out)
 {
     const pinion__view *dy = &args->operand[PINION__CONV_BACKWARD_WEIGHTS_DY];
-    return pinion__winograd_pays(args, dy, args->operand[PINION__CONV_BACKWARD_WEIGHTS_X].c, dy->c);
+    return pinion__winograd_applies(args, dy, args->operand[PINION__CONV_BACKWARD_WEIGHTS_X].c, dy->c, out);
 }
 
-/* Adds `count` tiles of the batch from `begin` on to the sums of one register tile, every frequency. */
-static void reduce(const gradient *g, int begin, int count, int k, int rows, int c, float *sums)
+static int filter_of(const gradient *g, int tile)
 {
-    pinion__gemm_reduce product = {
-        .a_column = g->dy_ld, .b_column = g->x_ld, .images = 1, .rows = 1, .columns = count, .count = rows};
-    for (int f = 0; f < FREQUENCIES; f++) {
-        product.a = g->dy_patches + f * g->dy_plane + begin * g->dy_ld + k;
-        product.b = g->x_patches + f * g->x_plane + begin * g->x_ld + c;
-        product.tile = sums + (ptrdiff_t)f * TILE;
-        PINION__CPU_SHARED(gemm_reduce)(&product);
-    }
+    return pinion__piece_begin(g->dy.c, g->filter_tiles, tile);
 }
 
-/* dw of one filter and one vector of channels from its sums. */
-static void transform_back(const gradient *g, const float *sums, int k, int c, int channels)
+static float *sums_of(const gradient *g, const part *p, int k, int c)
 {
-    pinion__vf half[3 * IN], taps[9];
+    return p->sums + (ptrdiff_t)((k - p->k) * (p->c_end - p->c) + c - p->c) * g->tiles.frequencies * TILE;
+}
+
+/* Sums of one frequency over the tiles of the batch. */
+static void reduce(const gradient *g, const part *p, int f)
+{
+    pinion__winograd_reduction reduction = {.a_ld = g->dy_ld, .b_ld = g->x_ld, .tiles = g->count, .add = g->first > 0};
+    for (int c = p->c; c < p->c_end; c++)
+        for (int k = p->k; k < p->k_end; k++) {
+            reduction.a = g->dy_patches + f * g->dy_plane + filter_of(g, k);
+            reduction.b = g->x_patches + f * g->x_plane + (ptrdiff_t)c * PINION__TILE_COLUMNS;
+            reduction.rows = filter_of(g, k + 1) - filter_of(g, k);
+            reduction.sums = sums_of(g, p, k, c) + (ptrdiff_t)f * TILE;
+            PINION__CPU_SHARED(winograd_reduce)(&reduction);
+        }
+}
+
+/* ---- sums to taps ---- */
+
+PINION__INLINE void transform_back(const gradient *g, const int out, const float *sums, ptrdiff_t offset, int channels)
+{
+    const int in = out + 2;
+    pinion__vf half[3 * IN], taps[9], column[IN];
 #pragma GCC unroll 6
-    for (int j = 0; j < IN; j++) {
-        pinion__vf column[IN];
+    for (int j = 0; j < in; j++) {
 #pragma GCC unroll 6
-        for (int i = 0; i < IN; i++)
-            column[i] = pinion__vf_load(sums + (ptrdiff_t)(i * IN + j) * TILE);
-        pinion__winograd_g_transposed(column, 1, half + j, IN);
+        for (int i = 0; i < in; i++)
+            column[i] = pinion__vf_load(sums + (ptrdiff_t)(i * in + j) * TILE);
+        pinion__winograd_g_transposed(out, column, 1, half + j, in);
     }
 #pragma GCC unroll 3
     for (int i = 0; i < 3; i++)
-        pinion__winograd_g_transposed(half + (ptrdiff_t)i * IN, 1, taps + (ptrdiff_t)3 * i, 1);
-    float *out = (float *)g->dw.data + (ptrdiff_t)k * 9 * g->dw.ld + c;
-    for (int t = 0; t < 9; t++, out += g->dw.ld) {
-        if (g->accumulate)
-            taps[t] = pinion__vf_add(taps[t], pinion__vf_load_part(out, channels));
-        pinion__vf_store_part(out, taps[t], channels);
-    }
+        pinion__winograd_g_transposed(out, half + (ptrdiff_t)i * in, 1, taps + (ptrdiff_t)3 * i, 1);
+    for (int t = 0; t < 9; t++)
+        pinion__sink_vector(&g->sink, offset + t * g->w.ld, taps[t], channels);
 }
 
-static void write_tile(const gradient *g, const float *sums, int k, int rows, int c)
+/* Asks for the lines that the taps of a filter in a tile of channels will go to. */
+static void expect(const gradient *g, int k, int c)
 {
-    for (int i = 0; i < rows; i++)
-        for (int v = 0; v < PINION__TILE_COLUMNS && c + v < g->x.c; v += PINION__LANES) {
-            const int left = g->x.c - c - v;
-            transform_back(g, sums + (ptrdiff_t)i * PINION__TILE_COLUMNS + v, k + i, c + v,
+    const float *places[] = {g->sink.view.data, g->sink.moment_0, g->sink.moment_1};
+    for (int t = 0; t < 9; t++)
+        for (int i = 0; i < 3 && places[i]; i++)
+            for (int v = 0; v < PINION__TILE_COLUMNS && c + v < g->x.c; v += LINE_FLOATS)
+                __builtin_prefetch(places[i] + ((ptrdiff_t)k * 9 + t) * g->w.ld + c + v);
+}
+
+PINION__INLINE void write_tile(const gradient *g, const int out, const part *p, int k, int c)
+{
+    const float *sums = sums_of(g, p, k, c);
+    const int channel = c * PINION__TILE_COLUMNS;
+    for (int filter = filter_of(g, k); filter < filter_of(g, k + 1); filter++, sums += PINION__TILE_COLUMNS) {
+        if (filter + 1 < g->dy.c)
+            expect(g, filter + 1, channel);
+        for (int v = 0; v < PINION__TILE_COLUMNS && channel + v < g->x.c; v += PINION__LANES) {
+            const int left = g->x.c - channel - v;
+            transform_back(g, out, sums + v, (ptrdiff_t)filter * 9 * g->w.ld + channel + v,
                            left < PINION__LANES ? left : PINION__LANES);
         }
+    }
 }
 
-static void item(void *user, size_t index, int lane)
+static void write_part(const gradient *g, const part *p, int k, int k_end)
+{
+    for (; k < k_end; k++)
+        for (int c = p->c; c < p->c_end; c++) {
+            if (g->tiles.out == 4)
+                write_tile(g, 4, p, k, c);
+            else
+                write_tile(g, 2, p, k, c);
+        }
+}
+
+/* ---- items ---- */
+
+static int groups(int tiles, int group)
+{
+    return pinion__ceil_div(tiles, group);
+}
+
+static int end_of(int begin, int group, int tiles)
+{
+    return begin + group < tiles ? begin + group : tiles;
+}
+
+static void wide_item(void *user, size_t index, int lane)
+{
+    (void)lane;
+    const gradient *g = user;
+    const int f = (int)index % g->tiles.frequencies, k = (int)index / g->tiles.frequencies * g->filter_group;
+    const part all = {.k_end = g->filter_tiles, .c_end = g->channel_tiles, .sums = g->sums};
+    part p = all;
+    p.k = k;
+    p.k_end = end_of(k, g->filter_group, g->filter_tiles);
+    p.sums = sums_of(g, &all, k, 0);
+    reduce(g, &p, f);
+}
+
+static void wide_write_item(void *user, size_t index, int lane)
+{
+    (void)lane;
+    const gradient *g = user;
+    const part all = {.k_end = g->filter_tiles, .c_end = g->channel_tiles, .sums = g->sums};
+    write_part(g, &all, (int)index, (int)index + 1);
+}
+
+static void deep_item(void *user, size_t index, int lane)
 {
     const gradient *g = user;
-    const int group = (int)(index / (size_t)g->column_tiles);
-    const int c = (int)(index % (size_t)g->column_tiles) * PINION__TILE_COLUMNS;
-    const int begin = pinion__piece_begin(g->filter_tiles, g->groups, group);
-    const int end = pinion__piece_begin(g->filter_tiles, g->groups, group + 1);
-    float *sums = g->sums + (is_single(g) ? (size_t)lane : index) * g->group_floats;
-    if (g->first == 0)
-        memset(sums, 0, g->group_floats * sizeof(float));
-    for (int at = 0; at < g->count; at += BLOCK_TILES)
-        for (int tile = begin; tile < end; tile++) {
-            const int k = pinion__piece_begin(g->dy.c, g->filter_tiles, tile);
-            const int rows = pinion__piece_begin(g->dy.c, g->filter_tiles, tile + 1) - k;
-            reduce(g, at, g->count - at < BLOCK_TILES ? g->count - at : BLOCK_TILES, k, rows, c,
-                   sums + (ptrdiff_t)(tile - begin) * FREQUENCIES * TILE);
-        }
-    if (g->first + g->count < g->tiles.count)
-        return;
-    for (int tile = begin; tile < end; tile++) {
-        const int k = pinion__piece_begin(g->dy.c, g->filter_tiles, tile);
-        write_tile(g, sums + (ptrdiff_t)(tile - begin) * FREQUENCIES * TILE, k,
-                   pinion__piece_begin(g->dy.c, g->filter_tiles, tile + 1) - k, c);
-    }
+    const int columns = groups(g->channel_tiles, g->channel_group);
+    const int k = (int)index / columns * g->filter_group, c = (int)index % columns * g->channel_group;
+    const part p = {.k = k,
+                    .k_end = end_of(k, g->filter_group, g->filter_tiles),
+                    .c = c,
+                    .c_end = end_of(c, g->channel_group, g->channel_tiles),
+                    .sums =
+                        g->sums + (ptrdiff_t)lane * g->filter_group * g->channel_group * g->tiles.frequencies * TILE};
+    for (int f = 0; f < g->tiles.frequencies; f++)
+        reduce(g, &p, f);
+    write_part(g, &p, p.k, p.k_end);
 }
 
-static void transform(const gradient *g, pinion__workers *workers)
+static void patch_item(void *user, size_t index, int lane)
 {
-    pinion__winograd_block block = {.view = &g->x,
-                                    .tiles = g->tiles,
-                                    .first = g->first,
-                                    .count = g->count,
-                                    .pad_h = g->conv.pad_h,
-                                    .pad_w = g->conv.pad_w,
-                                    .zeros = g->zeros,
-                                    .out = g->x_patches,
-                                    .ld = g->x_ld,
-                                    .plane = g->x_plane};
-    PINION__CPU_SHARED(winograd_inputs)(&block, workers);
-    block.view = &g->dy;
-    block.pad_h = block.pad_w = 0;
-    block.out = g->dy_patches;
-    block.ld = g->dy_ld;
-    block.plane = g->dy_plane;
-    PINION__CPU_SHARED(winograd_gradients)(&block, workers);
+    (void)lane;
+    const gradient *g = user;
+    const int at = (int)index * PATCH_TILES, left = g->count - at;
+    const int count = left < PATCH_TILES ? left : PATCH_TILES;
+    pinion__winograd_patches patches = {.view = &g->x,
+                                        .tiles = &g->tiles,
+                                        .pad_h = g->conv.pad_h,
+                                        .pad_w = g->conv.pad_w,
+                                        .zeros = g->zeros,
+                                        .out = g->x_patches + at * g->x_ld,
+                                        .depth = g->x.c,
+                                        .ld = g->x_ld,
+                                        .plane = g->x_plane,
+                                        .ahead = true};
+    PINION__CPU_SHARED(winograd_inputs)(&patches, g->first + at, count);
+    patches.view = &g->dy;
+    patches.pad_h = patches.pad_w = 0;
+    patches.out = g->dy_patches + at * g->dy_ld;
+    patches.depth = g->dy.c;
+    patches.ld = g->dy_ld;
+    patches.plane = g->dy_plane;
+    PINION__CPU_SHARED(winograd_gradients)(&patches, g->first + at, count);
 }
 
-static void run(const pinion__args *args)
+static void run(const pinion__args *args, int out)
 {
-    gradient g = gradient_of(args);
+    gradient g = gradient_of(args, out);
+    g.sink = pinion__sink_of(args);
     g.x_patches = args->scratch;
-    g.dy_patches = g.x_patches + FREQUENCIES * g.x_plane;
-    g.zeros = g.dy_patches + FREQUENCIES * g.dy_plane;
+    g.dy_patches = g.x_patches + g.tiles.frequencies * g.x_plane;
+    g.zeros = g.dy_patches + g.tiles.frequencies * g.dy_plane;
     g.sums = g.zeros + zeros_floats(&g);
     memset(g.zeros, 0, zeros_floats(&g) * sizeof(float));
+    const size_t filter_groups = (size_t)groups(g.filter_tiles, g.filter_group);
     for (g.first = 0; g.first < g.tiles.count; g.first += g.batch) {
         g.count = g.tiles.count - g.first < g.batch ? g.tiles.count - g.first : g.batch;
-        transform(&g, args->workers);
-        pinion__parallel(args->workers, (size_t)g.groups * (size_t)g.column_tiles, item, &g);
+        pinion__parallel(args->workers, (size_t)pinion__ceil_div(g.count, PATCH_TILES), patch_item, &g);
+        if (g.wide)
+            pinion__parallel(args->workers, filter_groups * (size_t)g.tiles.frequencies, wide_item, &g);
+        else
+            pinion__parallel(args->workers, filter_groups * (size_t)groups(g.channel_tiles, g.channel_group), deep_item,
+                             &g);
     }
+    if (g.wide)
+        pinion__parallel(args->workers, (size_t)g.filter_tiles, wide_write_item, &g);
     const pinion__view *db = &args->operand[PINION__CONV_BACKWARD_WEIGHTS_DB];
-    if (db->data != NULL)
+    if (db->data)
         PINION__CPU_SHARED(column_sums)(&g.dy, db->data, args->accumulate, args->workers);
 }
 
+static bool applicable4(const pinion__args *args)
+{
+    return applicable(args, 4);
+}
+
+static size_t scratch_bytes4(const pinion__args *args)
+{
+    return scratch_bytes(args, 4);
+}
+
+static void run4(const pinion__args *args)
+{
+    run(args, 4);
+}
+
+static bool applicable2(const pinion__args *args)
+{
+    return applicable(args, 2);
+}
+
+static size_t scratch_bytes2(const pinion__args *args)
+{
+    return scratch_bytes(args, 2);
+}
+
+static void run2(const pinion__args *args)
+{
+    run(args, 2);
+}
+
 PINION__CPU_KERNEL(conv2d_backward_weights_winograd) = {
-    .applicable = applicable, .scratch_bytes = scratch_bytes, .run = run};
+    .applicable = applicable4, .scratch_bytes = scratch_bytes4, .run = run4};
+PINION__CPU_KERNEL(conv2d_backward_weights_winograd_f2) = {
+    .applicable = applicable2, .scratch_bytes = scratch_bytes2, .run = run2};

@@ -3,7 +3,7 @@
  * conv2d forward as an indirect product: the filters are packed into panels [column block][tap][channel][columns],
  * zeros filling the last block, then every output pixel is a row of gemm_pixels.
  *
- * Scratch: panels, a row of zeros, a table of pointers for each worker.
+ * Prepared weights are these panels. Scratch: panels unless prepared; what gemm_pixels wants.
  */
 #include "kernel/cpu/conv2d.h"
 #include "kernel/cpu/transpose.h"
@@ -48,60 +48,64 @@ static void pack(void *user, size_t index, int lane)
     }
 }
 
-typedef struct scratch_layout {
-    size_t zeros, pointers, bytes; /* panels stand first */
-} scratch_layout;
-
-static scratch_layout layout_of(const pinion__args *args)
+static size_t panels_bytes(const pinion__args *args)
 {
     const pinion__view *w = &args->operand[PINION__CONV_FORWARD_W];
     const size_t panels = (size_t)pinion__ceil_div(w->n, PINION__TILE_COLUMNS);
-    const int taps = w->h * w->w;
-    scratch_layout layout;
-    layout.zeros = pinion__round64(panels * (size_t)taps * (size_t)w->c * PINION__TILE_COLUMNS * sizeof(float));
-    layout.pointers = layout.zeros + pinion__round64((size_t)w->c * sizeof(float));
-    layout.bytes =
-        layout.pointers + (size_t)pinion__threads(args) * pinion__gemm_pixels_pointers(taps) * sizeof(float *);
-    return layout;
+    return pinion__round64(panels * (size_t)(w->h * w->w * w->c) * PINION__TILE_COLUMNS * sizeof(float));
+}
+
+static void prepare(const pinion__args *args, void *into)
+{
+    const pinion__view *w = &args->operand[PINION__CONV_FORWARD_W];
+    panel_packing packing = {.w = w, .panels = into};
+    const int panels = pinion__ceil_div(w->n, PINION__TILE_COLUMNS);
+    pinion__parallel(args->workers, (size_t)panels * (size_t)(w->h * w->w), pack, &packing);
+}
+
+static pinion__gemm_pixels product_of(const pinion__args *args)
+{
+    const pinion__conv conv = pinion__conv_of(args);
+    const pinion__view *y = &args->operand[PINION__CONV_FORWARD_Y];
+    return (pinion__gemm_pixels){.source = args->operand[PINION__CONV_FORWARD_X],
+                                 .target = *y,
+                                 .grid_h = y->h,
+                                 .grid_w = y->w,
+                                 .step_h = conv.stride_h,
+                                 .step_w = conv.stride_w,
+                                 .first_h = -conv.pad_h,
+                                 .first_w = -conv.pad_w,
+                                 .tap_h = 1,
+                                 .tap_w = 1,
+                                 .taps_h = conv.r,
+                                 .taps_w = conv.s,
+                                 .target_step_h = 1,
+                                 .target_step_w = 1,
+                                 .bias = args->operand[PINION__CONV_FORWARD_B].data,
+                                 .addend = args->operand[PINION__CONV_FORWARD_ADDEND],
+                                 .stats = args->operand[PINION__CONV_FORWARD_STATS],
+                                 .activation = args->activation};
 }
 
 static size_t scratch_bytes(const pinion__args *args)
 {
-    return layout_of(args).bytes;
+    const pinion__gemm_pixels product = product_of(args);
+    return (args->prepared ? 0 : panels_bytes(args)) +
+           PINION__CPU_SHARED(gemm_pixels_scratch)(&product, pinion__threads(args));
 }
 
 static void run(const pinion__args *args)
 {
-    const pinion__conv conv = pinion__conv_of(args);
-    const pinion__view *w = &args->operand[PINION__CONV_FORWARD_W], *y = &args->operand[PINION__CONV_FORWARD_Y];
-    const scratch_layout layout = layout_of(args);
-    char *scratch = args->scratch;
-    float *zeros = (float *)(void *)(scratch + layout.zeros);
-    memset(zeros, 0, (size_t)w->c * sizeof(float));
-
-    panel_packing packing = {.w = w, .panels = args->scratch};
-    const int panels = pinion__ceil_div(w->n, PINION__TILE_COLUMNS);
-    pinion__parallel(args->workers, (size_t)panels * (size_t)(conv.r * conv.s), pack, &packing);
-
-    const pinion__gemm_pixels product = {.source = args->operand[PINION__CONV_FORWARD_X],
-                                         .target = *y,
-                                         .grid_h = y->h,
-                                         .grid_w = y->w,
-                                         .step_h = conv.stride_h,
-                                         .step_w = conv.stride_w,
-                                         .first_h = -conv.pad_h,
-                                         .first_w = -conv.pad_w,
-                                         .tap_h = 1,
-                                         .tap_w = 1,
-                                         .taps_h = conv.r,
-                                         .taps_w = conv.s,
-                                         .target_step_h = 1,
-                                         .target_step_w = 1,
-                                         .panels = packing.panels,
-                                         .bias = args->operand[PINION__CONV_FORWARD_B].data,
-                                         .zeros = zeros,
-                                         .pointers = (const float **)(void *)(scratch + layout.pointers)};
+    pinion__gemm_pixels product = product_of(args);
+    product.panels = args->prepared;
+    product.scratch = args->scratch;
+    if (!args->prepared) {
+        prepare(args, args->scratch);
+        product.panels = args->scratch;
+        product.scratch = (char *)args->scratch + panels_bytes(args);
+    }
     PINION__CPU_SHARED(gemm_pixels)(&product, args->workers);
 }
 
-PINION__CPU_KERNEL(conv2d_forward_gemm) = {.scratch_bytes = scratch_bytes, .run = run};
+PINION__CPU_KERNEL(conv2d_forward_gemm) = {
+    .scratch_bytes = scratch_bytes, .run = run, .prepared_bytes = panels_bytes, .prepare = prepare};

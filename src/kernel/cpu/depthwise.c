@@ -6,49 +6,37 @@
 
 enum { MANY = 4 };
 
-PINION__INLINE void channels_of(const pinion__depthwise_tap *taps, int count, ptrdiff_t c, const float *bias,
-                                bool accumulate, float *out, const int vectors)
+PINION__INLINE void channels_of(const pinion__depthwise_tap *taps, int taps_count, ptrdiff_t c,
+                                const pinion__depthwise_end *end, float *out, const int vectors, const int count)
 {
     pinion__vf sums[MANY];
 #pragma GCC unroll 4
     for (int v = 0; v < vectors; v++) {
         const ptrdiff_t at = c + v * PINION__LANES;
-        sums[v] = bias == NULL ? pinion__vf_zero() : pinion__vf_load(bias + at);
-        if (accumulate)
-            sums[v] = pinion__vf_add(sums[v], pinion__vf_load(out + at));
+        sums[v] = end->bias ? pinion__vf_load_some(end->bias + at, count) : pinion__vf_zero();
+        if (end->addend)
+            sums[v] = pinion__vf_add(sums[v], pinion__vf_load_some(end->addend + at, count));
     }
-    for (int t = 0; t < count; t++) {
+    for (int t = 0; t < taps_count; t++) {
         const float *source = taps[t].source + c, *filter = taps[t].filter + c;
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; v++)
-            sums[v] = pinion__vf_fma(pinion__vf_load(source + v * PINION__LANES),
-                                     pinion__vf_load(filter + v * PINION__LANES), sums[v]);
+            sums[v] = pinion__vf_fma(pinion__vf_load_some(source + v * PINION__LANES, count),
+                                     pinion__vf_load_some(filter + v * PINION__LANES, count), sums[v]);
     }
 #pragma GCC unroll 4
     for (int v = 0; v < vectors; v++)
-        pinion__vf_store(out + c + v * PINION__LANES, sums[v]);
+        pinion__vf_store_some(out + c + v * PINION__LANES, pinion__vf_clamp(sums[v], end->bounds), count);
 }
 
-static void last_channels(const pinion__depthwise_tap *taps, int count, ptrdiff_t c, int channels, const float *bias,
-                          bool accumulate, float *out)
-{
-    pinion__vf sum = bias == NULL ? pinion__vf_zero() : pinion__vf_load_part(bias + c, channels);
-    if (accumulate)
-        sum = pinion__vf_add(sum, pinion__vf_load_part(out + c, channels));
-    for (int t = 0; t < count; t++)
-        sum = pinion__vf_fma(pinion__vf_load_part(taps[t].source + c, channels),
-                             pinion__vf_load_part(taps[t].filter + c, channels), sum);
-    pinion__vf_store_part(out + c, sum, channels);
-}
-
-void PINION__CPU_SHARED(depthwise_pixel)(const pinion__depthwise_tap *taps, int count, int channels, const float *bias,
-                                         bool accumulate, float *out)
+void PINION__CPU_SHARED(depthwise_pixel)(const pinion__depthwise_tap *taps, int count, int channels,
+                                         const pinion__depthwise_end *end, float *out)
 {
     int c = 0;
     for (; c + MANY * PINION__LANES <= channels; c += MANY * PINION__LANES)
-        channels_of(taps, count, c, bias, accumulate, out, MANY);
+        channels_of(taps, count, c, end, out, MANY, PINION__LANES);
     for (; c + PINION__LANES <= channels; c += PINION__LANES)
-        channels_of(taps, count, c, bias, accumulate, out, 1);
+        channels_of(taps, count, c, end, out, 1, PINION__LANES);
     if (c < channels)
-        last_channels(taps, count, c, channels - c, bias, accumulate, out);
+        channels_of(taps, count, c, end, out, 1, channels - c);
 }

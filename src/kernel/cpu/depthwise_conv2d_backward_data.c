@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * depthwise_conv2d backward_data: dx[y] = sum of dy[(y + pad - r) / stride] * w[r] over the taps where the division is
- * exact and the result lies inside dy. A row of dx is an item.
+ * depthwise_conv2d backward_data with any window: dx[y] = sum of dy[(y + pad - r) / stride] * w[r] over the taps where
+ * the division is exact and the result lies inside dy. A row of dx is an item.
  *
  * Scratch: a list of taps for each worker.
  */
@@ -47,9 +47,12 @@ static void item(void *user, size_t row, int lane)
     pinion__depthwise_tap *taps =
         (pinion__depthwise_tap *)job->args->scratch + (ptrdiff_t)lane * job->conv.r * job->conv.s;
     const int n = (int)(row / (size_t)dx->h), y = (int)(row % (size_t)dx->h);
+    const pinion__bounds bounds = pinion__bounds_of(PINION__ACTIVATION_NONE);
     float *out = (float *)dx->data + (ptrdiff_t)row * dx->w * dx->ld;
-    for (int x = 0; x < dx->w; x++, out += dx->ld)
-        PINION__CPU_SHARED(depthwise_pixel)(taps, taps_of(job, n, y, x, taps), dx->c, NULL, job->args->accumulate, out);
+    for (int x = 0; x < dx->w; x++, out += dx->ld) {
+        const pinion__depthwise_end end = {.addend = job->args->accumulate ? out : NULL, .bounds = bounds};
+        PINION__CPU_SHARED(depthwise_pixel)(taps, taps_of(job, n, y, x, taps), dx->c, &end, out);
+    }
 }
 
 static size_t scratch_bytes(const pinion__args *args)

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * depthwise_conv2d backward_weights: dw[r][s][c] = sum over pixels of dy[p][c] * x[p*stride - pad + tap][c]. An item is
- * a block of channels over a part of the batch; how many parts there are depends on the batch only, and their sums are
- * added in order. Within a part every row of pixels is summed on its own first.
+ * depthwise_conv2d backward_weights with any window: dw[r][s][c] = sum over pixels of dy[p][c] * x[p*stride - pad +
+ * tap][c]. An item is a block of channels over a part of the batch; how many parts there are depends on the batch only,
+ * and their sums are added in order. Within a part every row of pixels is summed on its own first.
  *
  * Scratch: sums of every part, [part][tap][channel].
  */
 #include "kernel/cpu/column_sums.h"
 #include "kernel/cpu/conv2d.h"
+#include "kernel/cpu/update.h"
 
 enum { MOST_PARTS = 8, BLOCK_VECTORS = 4, BLOCK = BLOCK_VECTORS * PINION__LANES };
 
@@ -15,6 +16,7 @@ typedef struct sums {
     const pinion__args *args;
     pinion__conv conv;
     int parts, blocks;
+    pinion__sink sink;
 } sums;
 
 static sums sums_of(const pinion__args *args)
@@ -107,27 +109,28 @@ static void item(void *user, size_t index, int lane)
             add_row(job, n, p, block * BLOCK, totals);
 }
 
-/* dw (+)= parts in order. */
+/* Parts in order. */
 static void combine(void *user, size_t block, int lane)
 {
     (void)lane;
     const sums *job = user;
-    const pinion__view *dw = &job->args->operand[PINION__CONV_BACKWARD_WEIGHTS_DW];
-    const int begin = (int)block * BLOCK, channels = dw->c - begin < BLOCK ? dw->c - begin : BLOCK;
+    const int begin = (int)block * BLOCK, c = job->sink.view.c, channels = c - begin < BLOCK ? c - begin : BLOCK;
     for (int tap = 0; tap < job->conv.r * job->conv.s; tap++) {
-        float *out = (float *)dw->data + tap * dw->ld + begin;
-        for (int c = 0; c < channels; c++) {
-            float sum = 0.0F;
-            for (int part = 0; part < job->parts; part++)
-                sum += totals_of(job, part, (int)block)[tap * BLOCK + c];
-            out[c] = job->args->accumulate ? out[c] + sum : sum;
+        float total[BLOCK];
+        memcpy(total, totals_of(job, 0, (int)block) + tap * BLOCK, sizeof total);
+        for (int part = 1; part < job->parts; part++) {
+            const float *from = totals_of(job, part, (int)block) + tap * BLOCK;
+            for (int i = 0; i < BLOCK; i++)
+                total[i] += from[i];
         }
+        pinion__sink_row(&job->sink, tap * job->sink.view.ld + begin, total, channels);
     }
 }
 
 static void run(const pinion__args *args)
 {
     sums job = sums_of(args);
+    job.sink = pinion__sink_of(args);
     pinion__parallel(args->workers, (size_t)job.parts * (size_t)job.blocks, item, &job);
     pinion__parallel(args->workers, (size_t)job.blocks, combine, &job);
     const pinion__view *db = &args->operand[PINION__CONV_BACKWARD_WEIGHTS_DB];

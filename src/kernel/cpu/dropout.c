@@ -2,8 +2,7 @@
  *
  * Dropout, forward and backward: the same loop on other operands, as the mask is drawn again in backward. Element e of
  * the batch is kept where draw e (lane e%4 of call e/4, counted from step*2^40), its upper 24 bits taken as a fraction,
- * is not below the rate. The generator runs on 64 calls at a time, side by side, so that the compiler has vectors to
- * make of it; the draws are those of pinion__random4.
+ * is not below the rate. The generator runs on a vector of calls at a time; the draws are those of pinion__random4.
  */
 #include "base/random.h"
 #include "kernel/cpu/elementwise.h"
@@ -19,34 +18,41 @@ typedef struct masking {
     float scale;
 } masking;
 
-/* Calls first … first+CALLS-1 of pinion__random4, one after the other in out. */
-static void random_calls(uint64_t seed, uint32_t stream, uint64_t first, uint32_t out[DRAWS])
+/* Ten rounds on a vector of calls, counters 0 … 3 each. */
+PINION__INLINE void philox(pinion__vi c[4], uint32_t key0, uint32_t key1)
 {
-    uint32_t key0 = (uint32_t)seed, key1 = (uint32_t)(seed >> 32);
-    uint32_t c0[CALLS], c1[CALLS], c2[CALLS], c3[CALLS];
-    for (uint32_t call = 0; call < CALLS; call++) {
-        c0[call] = (uint32_t)(first + call);
-        c1[call] = (uint32_t)((first + call) >> 32);
-        c2[call] = PINION__RANDOM_DROPOUT;
-        c3[call] = stream;
-    }
+#pragma GCC unroll 10
     for (int round = 0; round < ROUNDS; round++) {
-        for (int call = 0; call < CALLS; call++) {
-            uint64_t product0 = (uint64_t)0xD2511F53U * c0[call];
-            uint64_t product1 = (uint64_t)0xCD9E8D57U * c2[call];
-            c0[call] = (uint32_t)(product1 >> 32) ^ c1[call] ^ key0;
-            c2[call] = (uint32_t)(product0 >> 32) ^ c3[call] ^ key1;
-            c1[call] = (uint32_t)product1;
-            c3[call] = (uint32_t)product0;
-        }
+        pinion__vi low0, high0, low1, high1;
+        pinion__vi_mul_wide(c[0], 0xD2511F53U, &low0, &high0);
+        pinion__vi_mul_wide(c[2], 0xCD9E8D57U, &low1, &high1);
+        c[0] = pinion__vi_xor(pinion__vi_xor(high1, c[1]), pinion__vi_set1((int32_t)key0));
+        c[2] = pinion__vi_xor(pinion__vi_xor(high0, c[3]), pinion__vi_set1((int32_t)key1));
+        c[1] = low1;
+        c[3] = low0;
         key0 += 0x9E3779B9U;
         key1 += 0xBB67AE85U;
     }
-    for (int call = 0; call < CALLS; call++) {
-        out[4 * call] = c0[call];
-        out[4 * call + 1] = c1[call];
-        out[4 * call + 2] = c2[call];
-        out[4 * call + 3] = c3[call];
+}
+
+/* Calls first … first+CALLS-1 of pinion__random4, one after the other in out; the upper half of their numbers is the
+ * same. Lanes take the calls of a vector in the
+ * order in which the transposition brings the draws of each side by side. */
+static void random_calls(uint64_t seed, uint32_t stream, uint64_t first, uint32_t out[DRAWS])
+{
+    int32_t order[PINION__LANES];
+    for (int lane = 0; lane < PINION__LANES; lane++)
+        order[lane] = PINION__LANES / 4 * (lane % 4) + lane / 4;
+    const pinion__vi offsets = pinion__vi_load(order);
+    for (int begin = 0; begin < CALLS; begin += PINION__LANES) {
+        const uint64_t counter = first + (uint64_t)begin;
+        const pinion__vi low = pinion__vi_add(pinion__vi_set1((int32_t)(uint32_t)counter), offsets);
+        const pinion__vi high = pinion__vi_set1((int32_t)(uint32_t)(counter >> 32));
+        pinion__vi c[4] = {low, high, pinion__vi_set1(PINION__RANDOM_DROPOUT), pinion__vi_set1((int32_t)stream)};
+        philox(c, (uint32_t)seed, (uint32_t)(seed >> 32));
+        pinion__vi_transpose4(c);
+        for (int i = 0; i < 4; i++)
+            pinion__vi_store((int32_t *)out + 4 * begin + i * PINION__LANES, c[i]);
     }
 }
 
@@ -54,22 +60,34 @@ static void draw(const masking *work, uint64_t first_call, size_t calls, uint32_
 {
     uint64_t seed = work->args->step->seed;
     uint32_t stream = (uint32_t)work->args->layer;
-    if (calls > CALLS / 4)
+    bool carries = (uint32_t)first_call > UINT32_MAX - CALLS;
+    if (calls > CALLS / 4 && !carries)
         random_calls(seed, stream, first_call, out);
     else
         for (size_t call = 0; call < calls; call++)
             pinion__random4(seed, PINION__RANDOM_DROPOUT, stream, first_call + call, out + 4 * call);
 }
 
-static void apply(const uint32_t *restrict draws, uint32_t limit, float scale, const float *restrict x,
-                  float *restrict y, size_t count, bool accumulate)
+/* A vector of elements: 0 where the draw, as an unsigned number, is below the limit. */
+PINION__INLINE void vector(const uint32_t *draws, pinion__vi limit, pinion__vf scale, const float *x, float *y,
+                           bool accumulate)
 {
-    if (accumulate)
-        for (size_t i = 0; i < count; i++)
-            y[i] += draws[i] < limit ? 0.0F : x[i] * scale;
-    else
-        for (size_t i = 0; i < count; i++)
-            y[i] = draws[i] < limit ? 0.0F : x[i] * scale;
+    const pinion__vi sign = pinion__vi_set1(INT32_MIN), draw = pinion__vi_load((const int32_t *)draws);
+    const pinion__vi dropped = pinion__vi_gt(limit, pinion__vi_xor(draw, sign));
+    const pinion__vf kept = pinion__vf_mul(pinion__vf_load(x), scale);
+    pinion__vf_put(y, pinion__vf_select(dropped, pinion__vf_zero(), kept), PINION__LANES, accumulate);
+}
+
+static void apply(const uint32_t *draws, uint32_t limit, float scale, const float *x, float *y, size_t count,
+                  bool accumulate)
+{
+    const pinion__vi limits = pinion__vi_xor(pinion__vi_set1((int32_t)limit), pinion__vi_set1(INT32_MIN));
+    const pinion__vf scales = pinion__vf_set1(scale);
+    size_t i = 0;
+    for (; i + PINION__LANES <= count; i += PINION__LANES)
+        vector(draws + i, limits, scales, x + i, y + i, accumulate);
+    for (; i < count; i++)
+        y[i] = (accumulate ? y[i] : 0.0F) + (draws[i] < limit ? 0.0F : x[i] * scale);
 }
 
 /* Elements whose draws are first, first + 1, … */

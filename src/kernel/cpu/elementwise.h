@@ -30,20 +30,6 @@ typedef struct pinion__elementwise {
     pinion__cut cut; /* in rows */
 } pinion__elementwise;
 
-/* The whole vector or its first lanes; costs nothing where count is known to be PINION__LANES. */
-PINION__INLINE pinion__vf pinion__vf_load_some(const float *p, int count)
-{
-    return count == PINION__LANES ? pinion__vf_load(p) : pinion__vf_load_part(p, count);
-}
-
-PINION__INLINE void pinion__vf_store_some(float *p, pinion__vf v, int count)
-{
-    if (count == PINION__LANES)
-        pinion__vf_store(p, v);
-    else
-        pinion__vf_store_part(p, v, count);
-}
-
 /* Stores v, or adds it to what is there. */
 PINION__INLINE void pinion__vf_put(float *p, pinion__vf v, int count, bool accumulate)
 {

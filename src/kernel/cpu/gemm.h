@@ -16,18 +16,20 @@
 #ifndef PINION_KERNEL_CPU_GEMM_H
 #define PINION_KERNEL_CPU_GEMM_H
 
+#include "kernel/cpu/activation.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/vec.h"
 
 typedef struct pinion__gemm_rows {
     const float *const *rows; /* taps x count */
     int count, taps, depth;
-    const float *panel; /* taps x depth x panel_step, the first PINION__TILE_COLUMNS of each step are read */
-    ptrdiff_t panel_step;
-    float *const *out; /* count */
-    int columns;       /* to be written, 1 … PINION__TILE_COLUMNS */
-    const float *bias; /* columns; NULL: none */
-    bool accumulate;
+    const float *panel;         /* taps x depth x PINION__TILE_COLUMNS */
+    float *const *out;          /* count; written from `column` on */
+    const float *const *addend; /* count, like out, which it may be; NULL: none */
+    const float *bias;          /* like out; NULL: none */
+    pinion__bounds bounds;
+    int column, columns; /* to be written, 1 … PINION__TILE_COLUMNS of them */
+    bool plain;          /* no addend, no bias, infinite bounds */
 } pinion__gemm_rows;
 
 void PINION__CPU_SHARED(gemm_rows)(const pinion__gemm_rows *product);
@@ -38,17 +40,15 @@ typedef struct pinion__gemm_pixels {
     int step_h, step_w, first_h, first_w, tap_h, tap_w, taps_h, taps_w;
     int target_h, target_w, target_step_h, target_step_w;
     const float *panels; /* ceil(target.c / columns) panels of taps x source.c x PINION__TILE_COLUMNS */
+    /* target = activation(product + bias + addend), the addend of the target's shape, maybe its bytes; data NULL: none.
+     * stats: of the target (op/stats.h), whose grid must be the target's; data NULL: none */
     const float *bias;
-    bool accumulate;
-    const float *zeros;     /* source.c of them */
-    const float **pointers; /* gemm_pixels_pointers(taps) a worker */
+    pinion__view addend, stats;
+    enum pinion__activation activation;
+    void *scratch; /* gemm_pixels_scratch bytes, aligned to 64 */
 } pinion__gemm_pixels;
 
-static inline size_t pinion__gemm_pixels_pointers(int taps)
-{
-    return (size_t)taps * PINION__TILE_ROWS;
-}
-
+size_t PINION__CPU_SHARED(gemm_pixels_scratch)(const pinion__gemm_pixels *product, int threads);
 void PINION__CPU_SHARED(gemm_pixels)(const pinion__gemm_pixels *product, pinion__workers *workers);
 
 typedef struct pinion__gemm_reduce {
@@ -56,7 +56,9 @@ typedef struct pinion__gemm_reduce {
     ptrdiff_t a_image, a_row, a_column, b_image, b_row, b_column;
     int images, rows, columns;
     int count;   /* of the tile's rows */
-    float *tile; /* count x PINION__TILE_COLUMNS */
+    int width;   /* of the tile's columns: no more of b are read */
+    float *tile; /* count x PINION__TILE_COLUMNS, rows `tile_row` floats apart */
+    ptrdiff_t tile_row;
 } pinion__gemm_reduce;
 
 void PINION__CPU_SHARED(gemm_reduce)(const pinion__gemm_reduce *product);

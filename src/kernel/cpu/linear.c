@@ -24,6 +24,18 @@ static size_t forward_scratch(const pinion__args *args)
     return PINION__CPU_NAME(conv2d_forward_gemm).scratch_bytes(&conv);
 }
 
+static size_t forward_prepared(const pinion__args *args)
+{
+    const pinion__args conv = as_conv(args);
+    return PINION__CPU_NAME(conv2d_forward_gemm).prepared_bytes(&conv);
+}
+
+static void forward_prepare(const pinion__args *args, void *into)
+{
+    const pinion__args conv = as_conv(args);
+    PINION__CPU_NAME(conv2d_forward_gemm).prepare(&conv, into);
+}
+
 static void forward(const pinion__args *args)
 {
     const pinion__args conv = as_conv(args);
@@ -54,6 +66,7 @@ static void backward_weights(const pinion__args *args)
     PINION__CPU_NAME(conv2d_backward_weights_gemm).run(&conv);
 }
 
-PINION__CPU_KERNEL(linear_forward) = {.scratch_bytes = forward_scratch, .run = forward};
+PINION__CPU_KERNEL(linear_forward) = {
+    .scratch_bytes = forward_scratch, .run = forward, .prepared_bytes = forward_prepared, .prepare = forward_prepare};
 PINION__CPU_KERNEL(linear_backward_data) = {.scratch_bytes = backward_data_scratch, .run = backward_data};
 PINION__CPU_KERNEL(linear_backward_weights) = {.scratch_bytes = backward_weights_scratch, .run = backward_weights};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * relu and relu6, forward and backward. A NaN passes through forward, so that it is seen in the loss.
+ * relu and relu6, forward and backward; y may lie over x, dx over dy. A NaN passes through forward, so that it is seen
+ * in the loss.
  */
 #include "kernel/cpu/elementwise.h"
 

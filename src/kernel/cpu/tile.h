@@ -38,14 +38,28 @@ PINION__INLINE void pinion__tile_load(const float *b, pinion__vf vectors[PINION_
         vectors[v] = pinion__vf_load(b + v * PINION__LANES);
 }
 
-PINION__INLINE void pinion__tile_row(pinion__vf sums[PINION__TILE_VECTORS], float factor,
+/* sums += factor * vectors, the factor in all lanes. */
+PINION__INLINE void pinion__tile_row(pinion__vf sums[PINION__TILE_VECTORS], pinion__vf factor,
                                      const pinion__vf vectors[PINION__TILE_VECTORS])
 {
-    const pinion__vf scalar = pinion__vf_set1(factor);
 #pragma GCC unroll 2
     for (int v = 0; v < PINION__TILE_VECTORS; v++)
-        sums[v] = pinion__vf_fma(scalar, vectors[v], sums[v]);
+        sums[v] = pinion__vf_fma(factor, vectors[v], sums[v]);
 }
+
+#if defined(__aarch64__)
+/* The same with one lane of `factors`, which the instruction picks by itself. */
+PINION__INLINE void pinion__tile_lane(pinion__vf sums[PINION__TILE_VECTORS], pinion__vf factors, const int lane,
+                                      const pinion__vf vectors[PINION__TILE_VECTORS])
+{
+#pragma GCC unroll 2
+    for (int v = 0; v < PINION__TILE_VECTORS; v++)
+        sums[v] = lane == 0   ? vfmaq_laneq_f32(sums[v], vectors[v], factors, 0)
+                  : lane == 1 ? vfmaq_laneq_f32(sums[v], vectors[v], factors, 1)
+                  : lane == 2 ? vfmaq_laneq_f32(sums[v], vectors[v], factors, 2)
+                              : vfmaq_laneq_f32(sums[v], vectors[v], factors, 3);
+}
+#endif
 
 /* One step of a reduction with a pointer a row: sums[i] += a[i][c] * b. */
 PINION__INLINE void pinion__tile_step_rows(pinion__tile_sums *sums, const int rows, const float *const *a, ptrdiff_t c,
@@ -55,7 +69,81 @@ PINION__INLINE void pinion__tile_step_rows(pinion__tile_sums *sums, const int ro
     pinion__tile_load(b, vectors);
 #pragma GCC unroll 12
     for (int i = 0; i < rows; i++)
-        pinion__tile_row(sums->at[i], a[i][c], vectors);
+        pinion__tile_row(sums->at[i], pinion__vf_broadcast(a[i] + c), vectors);
+}
+
+#if defined(__aarch64__)
+/* Two floats in one load, which gcc would take apart if it saw that they are used one by one. */
+PINION__INLINE float32x2_t pinion__tile_pair(const float *p)
+{
+    float32x2_t pair = vld1_f32(p);
+    __asm__("" : "+w"(pair));
+    return pair;
+}
+
+PINION__INLINE void pinion__tile_half(pinion__vf sums[PINION__TILE_VECTORS], float32x2_t pair, const int half,
+                                      const pinion__vf vectors[PINION__TILE_VECTORS])
+{
+#pragma GCC unroll 2
+    for (int v = 0; v < PINION__TILE_VECTORS; v++)
+        sums[v] =
+            half == 0 ? vfmaq_lane_f32(sums[v], vectors[v], pair, 0) : vfmaq_lane_f32(sums[v], vectors[v], pair, 1);
+}
+
+/* Two steps with a pointer a row, at c and c + 1. Four rows' pairs are in registers; each is loaded four rows ahead, as
+ * soon as its register is free, and in-order processors do not wait for it. */
+PINION__INLINE void pinion__tile_two_steps(pinion__tile_sums *sums, const int rows, const float *const *a, ptrdiff_t c,
+                                           const pinion__vf even[PINION__TILE_VECTORS],
+                                           const pinion__vf odd[PINION__TILE_VECTORS])
+{
+    enum { AHEAD = 4 };
+    float32x2_t pairs[AHEAD];
+#pragma GCC unroll 4
+    for (int k = 0; k < AHEAD; k++)
+        if (k < rows)
+            pairs[k] = pinion__tile_pair(a[k] + c);
+#pragma GCC unroll 3
+    for (int i = 0; i < rows; i += AHEAD) {
+#pragma GCC unroll 4
+        for (int k = 0; k < AHEAD; k++)
+            if (i + k < rows)
+                pinion__tile_half(sums->at[i + k], pairs[k], 0, even);
+#pragma GCC unroll 4
+        for (int k = 0; k < AHEAD; k++) {
+            if (i + k < rows)
+                pinion__tile_half(sums->at[i + k], pairs[k], 1, odd);
+            if (i + AHEAD + k < rows)
+                pairs[k] = pinion__tile_pair(a[i + AHEAD + k] + c);
+        }
+    }
+}
+#endif
+
+/* A whole reduction of that kind: sums[i] += a[i][c] * b[c * step] for c = 0 ... depth - 1. On aarch64 two steps at a
+ * time, a row's two factors in one load. */
+PINION__INLINE void pinion__tile_run_rows(pinion__tile_sums *sums, const int rows, const float *const *a,
+                                          ptrdiff_t depth, const float *b, ptrdiff_t step)
+{
+    ptrdiff_t c = 0;
+#if defined(__aarch64__)
+    for (; c + 2 <= depth; c += 2, b += 2 * step) {
+        pinion__vf even[PINION__TILE_VECTORS], odd[PINION__TILE_VECTORS];
+        pinion__tile_load(b, even);
+        pinion__tile_load(b + step, odd);
+        pinion__tile_two_steps(sums, rows, a, c, even, odd);
+    }
+#endif
+    /* Up to 0: 12 pointers, b, c and an end of c would want one general register of x86 too many. */
+    const float *end[PINION__TILE_ROWS];
+#pragma GCC unroll 12
+    for (int i = 0; i < rows; i++) {
+        end[i] = a[i] + depth;
+        __asm__("" : "+r"(end[i]));
+    }
+    for (c -= depth; c != 0; c++, b += step) {
+        __asm__("" : "+r"(c)); /* or gcc counts from 0 again */
+        pinion__tile_step_rows(sums, rows, end, c, b);
+    }
 }
 
 /* One step of a reduction with the rows' factors side by side: sums[i] += a[i] * b. */
@@ -63,9 +151,19 @@ PINION__INLINE void pinion__tile_step_line(pinion__tile_sums *sums, const int ro
 {
     pinion__vf vectors[PINION__TILE_VECTORS];
     pinion__tile_load(b, vectors);
+    int i = 0;
+#if defined(__aarch64__)
+#pragma GCC unroll 3
+    for (; i + 4 <= rows; i += 4) {
+        const pinion__vf factors = pinion__vf_load(a + i);
+#pragma GCC unroll 4
+        for (int lane = 0; lane < 4; lane++)
+            pinion__tile_lane(sums->at[i + lane], factors, lane, vectors);
+    }
+#endif
 #pragma GCC unroll 12
-    for (int i = 0; i < rows; i++)
-        pinion__tile_row(sums->at[i], a[i], vectors);
+    for (; i < rows; i++)
+        pinion__tile_row(sums->at[i], pinion__vf_broadcast(a + i), vectors);
 }
 
 #endif

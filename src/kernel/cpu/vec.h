@@ -28,7 +28,9 @@
 #define PINION__INLINE static inline __attribute__((always_inline, unused))
 
 /* Rows of a register tile: with PINION__TILE_VECTORS vectors a row, accumulators, one row of the other operand and a
- * broadcast fit. */
+ * broadcast fit. Registers of a 12x2 tile on aarch64: 24 sums, 4 of the other operand (two steps) and pairs of factors;
+ * 14 loads for 48 multiply-adds with a pointer a row, 4 for 24 with the factors side by side. 6x2 on armv7: 12 sums, 2
+ * of the other operand and a broadcast of 16; 8 loads for 12 multiply-adds, since VFPv4 has no multiply-add by lane. */
 #if defined(__AVX512F__)
 enum { PINION__LANES = 16, PINION__TILE_ROWS = 12, PINION__TILE_VECTORS = 2 };
 #elif defined(__AVX2__)
@@ -93,6 +95,22 @@ PINION__INLINE pinion__vf pinion__vf_load_part(const float *p, int count)
     return (pinion__vf)_mm512_maskz_loadu_ps(pinion__first_lanes(count), p);
 #elif defined(__AVX2__)
     return (pinion__vf)_mm256_maskload_ps(p, pinion__first_lanes(count));
+#elif defined(__ARM_NEON)
+    if (count >= PINION__LANES)
+        return pinion__vf_load(p);
+    if (count >= 2) {
+        const pinion__vf two = vcombine_f32(vld1_f32(p), vdup_n_f32(0.0F));
+        return count == 2 ? two : vld1q_lane_f32(p + 2, two, 2);
+    }
+    return count <= 0 ? vdupq_n_f32(0.0F) : vld1q_lane_f32(p, vdupq_n_f32(0.0F), 0);
+#elif defined(__SSE2__)
+    if (count >= PINION__LANES)
+        return pinion__vf_load(p);
+    if (count >= 2) {
+        const __m128 two = _mm_castpd_ps(_mm_load_sd((const double *)(const void *)p));
+        return (pinion__vf)(count == 2 ? two : _mm_movelh_ps(two, _mm_load_ss(p + 2)));
+    }
+    return (pinion__vf)(count <= 0 ? _mm_setzero_ps() : _mm_load_ss(p));
 #else
     float lanes[PINION__LANES] = {0.0F};
     for (int i = 0; i < count; i++)
@@ -108,12 +126,48 @@ PINION__INLINE void pinion__vf_store_part(float *p, pinion__vf v, int count)
     _mm512_mask_storeu_ps(p, pinion__first_lanes(count), (__m512)v);
 #elif defined(__AVX2__)
     _mm256_maskstore_ps(p, pinion__first_lanes(count), (__m256)v);
+#elif defined(__ARM_NEON)
+    if (count >= PINION__LANES) {
+        pinion__vf_store(p, v);
+        return;
+    }
+    if (count >= 2)
+        vst1_f32(p, vget_low_f32(v));
+    if (count == 1)
+        vst1q_lane_f32(p, v, 0);
+    if (count == 3)
+        vst1q_lane_f32(p + 2, v, 2);
+#elif defined(__SSE2__)
+    if (count >= PINION__LANES) {
+        pinion__vf_store(p, v);
+        return;
+    }
+    if (count >= 2)
+        _mm_store_sd((double *)(void *)p, _mm_castps_pd((__m128)v));
+    if (count == 1)
+        _mm_store_ss(p, (__m128)v);
+    if (count == 3)
+        _mm_store_ss(p + 2, _mm_movehl_ps((__m128)v, (__m128)v));
 #else
     float lanes[PINION__LANES];
     pinion__vf_store(lanes, v);
     for (int i = 0; i < count; i++)
         p[i] = lanes[i];
 #endif
+}
+
+/* The whole vector or its first lanes; costs nothing where count is known to be PINION__LANES. */
+PINION__INLINE pinion__vf pinion__vf_load_some(const float *p, int count)
+{
+    return count == PINION__LANES ? pinion__vf_load(p) : pinion__vf_load_part(p, count);
+}
+
+PINION__INLINE void pinion__vf_store_some(float *p, pinion__vf v, int count)
+{
+    if (count == PINION__LANES)
+        pinion__vf_store(p, v);
+    else
+        pinion__vf_store_part(p, v, count);
 }
 
 /* Integers of 0 … 255 from and to bytes, `count` of them as above. */
@@ -165,6 +219,16 @@ PINION__INLINE pinion__vf pinion__vf_set1(float x)
     return vdupq_n_f32(x);
 #else
     return (pinion__vf){x, x, x, x};
+#endif
+}
+
+/* One float of memory in all lanes. On NEON it does not pass through another register, as set1 of a value may. */
+PINION__INLINE pinion__vf pinion__vf_broadcast(const float *p)
+{
+#if defined(__ARM_NEON)
+    return vld1q_dup_f32(p);
+#else
+    return pinion__vf_set1(*p);
 #endif
 }
 
@@ -226,10 +290,8 @@ PINION__INLINE pinion__vf pinion__vf_fma(pinion__vf a, pinion__vf b, pinion__vf 
     return (pinion__vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
 #elif defined(__AVX2__) && defined(__FMA__)
     return (pinion__vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
-#elif defined(__aarch64__)
-    return vfmaq_f32(c, a, b);
 #elif defined(__ARM_NEON)
-    return vmlaq_f32(c, a, b);
+    return vfmaq_f32(c, a, b); /* VFPv4 on armv7; vmla there would round twice */
 #else
     return a * b + c;
 #endif
@@ -337,6 +399,16 @@ PINION__INLINE pinion__vi pinion__vi_eq(pinion__vi a, pinion__vi b)
 #endif
 }
 
+/* Signed. */
+PINION__INLINE pinion__vi pinion__vi_gt(pinion__vi a, pinion__vi b)
+{
+#if defined(__ARM_NEON)
+    return vreinterpretq_s32_u32(vcgtq_s32(a, b));
+#else
+    return a > b;
+#endif
+}
+
 PINION__INLINE pinion__vi pinion__vi_and(pinion__vi a, pinion__vi b)
 {
     return a & b;
@@ -345,6 +417,82 @@ PINION__INLINE pinion__vi pinion__vi_and(pinion__vi a, pinion__vi b)
 PINION__INLINE pinion__vi pinion__vi_or(pinion__vi a, pinion__vi b)
 {
     return a | b;
+}
+
+PINION__INLINE pinion__vi pinion__vi_xor(pinion__vi a, pinion__vi b)
+{
+    return a ^ b;
+}
+
+/* The halves of the 64-bit products of lanes, taken as unsigned, with m. */
+PINION__INLINE void pinion__vi_mul_wide(pinion__vi a, uint32_t m, pinion__vi *low, pinion__vi *high)
+{
+#if defined(__AVX512F__)
+    const __m512i factor = _mm512_set1_epi64((int64_t)m);
+    const __m512i even = _mm512_mul_epu32((__m512i)a, factor);
+    const __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64((__m512i)a, 32), factor);
+    *low = (pinion__vi)_mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32));
+    *high = (pinion__vi)_mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, 32), odd);
+#elif defined(__AVX2__)
+    const __m256i factor = _mm256_set1_epi64x((int64_t)m);
+    const __m256i even = _mm256_mul_epu32((__m256i)a, factor);
+    const __m256i odd = _mm256_mul_epu32(_mm256_srli_epi64((__m256i)a, 32), factor);
+    *low = (pinion__vi)_mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA);
+    *high = (pinion__vi)_mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xAA);
+#elif defined(__SSE2__)
+    const __m128i factor = _mm_set1_epi64x((int64_t)m), lower = _mm_set1_epi64x(0xFFFFFFFF);
+    const __m128i even = _mm_mul_epu32((__m128i)a, factor);
+    const __m128i odd = _mm_mul_epu32(_mm_srli_epi64((__m128i)a, 32), factor);
+    *low = (pinion__vi)_mm_or_si128(_mm_and_si128(even, lower), _mm_slli_epi64(odd, 32));
+    *high = (pinion__vi)_mm_or_si128(_mm_srli_epi64(even, 32), _mm_andnot_si128(lower, odd));
+#elif defined(__ARM_NEON)
+    const uint32x4_t all = vreinterpretq_u32_s32(a);
+    const uint32x4_t first = vreinterpretq_u32_u64(vmull_n_u32(vget_low_u32(all), m));
+    const uint32x4_t second = vreinterpretq_u32_u64(vmull_n_u32(vget_high_u32(all), m));
+    const uint32x4x2_t halves = vuzpq_u32(first, second);
+    *low = vreinterpretq_s32_u32(halves.val[0]);
+    *high = vreinterpretq_s32_u32(halves.val[1]);
+#else
+    for (int i = 0; i < PINION__LANES; i++) {
+        const uint64_t product = (uint64_t)(uint32_t)a[i] * m;
+        (*low)[i] = (int32_t)(uint32_t)product;
+        (*high)[i] = (int32_t)(uint32_t)(product >> 32);
+    }
+#endif
+}
+
+/* Transposes the 4x4 matrices that lie side by side in four vectors: lane 4i + j of v[k] and lane 4i + k of v[j] change
+ * places. */
+PINION__INLINE void pinion__vi_transpose4(pinion__vi v[4])
+{
+#if defined(__AVX512F__)
+    const __m512i a = _mm512_unpacklo_epi32((__m512i)v[0], (__m512i)v[1]);
+    const __m512i b = _mm512_unpacklo_epi32((__m512i)v[2], (__m512i)v[3]);
+    const __m512i c = _mm512_unpackhi_epi32((__m512i)v[0], (__m512i)v[1]);
+    const __m512i d = _mm512_unpackhi_epi32((__m512i)v[2], (__m512i)v[3]);
+    v[0] = (pinion__vi)_mm512_unpacklo_epi64(a, b);
+    v[1] = (pinion__vi)_mm512_unpackhi_epi64(a, b);
+    v[2] = (pinion__vi)_mm512_unpacklo_epi64(c, d);
+    v[3] = (pinion__vi)_mm512_unpackhi_epi64(c, d);
+#elif defined(__AVX2__)
+    const __m256i a = _mm256_unpacklo_epi32((__m256i)v[0], (__m256i)v[1]);
+    const __m256i b = _mm256_unpacklo_epi32((__m256i)v[2], (__m256i)v[3]);
+    const __m256i c = _mm256_unpackhi_epi32((__m256i)v[0], (__m256i)v[1]);
+    const __m256i d = _mm256_unpackhi_epi32((__m256i)v[2], (__m256i)v[3]);
+    v[0] = (pinion__vi)_mm256_unpacklo_epi64(a, b);
+    v[1] = (pinion__vi)_mm256_unpackhi_epi64(a, b);
+    v[2] = (pinion__vi)_mm256_unpacklo_epi64(c, d);
+    v[3] = (pinion__vi)_mm256_unpackhi_epi64(c, d);
+#else
+    int32_t lanes[4][PINION__LANES], turned[4][PINION__LANES];
+    for (int k = 0; k < 4; k++)
+        pinion__vi_store(lanes[k], v[k]);
+    for (int k = 0; k < 4; k++)
+        for (int i = 0; i < PINION__LANES; i++)
+            turned[k][i] = lanes[i % 4][i - i % 4 + k];
+    for (int k = 0; k < 4; k++)
+        v[k] = pinion__vi_load(turned[k]);
+#endif
 }
 
 /* mask ? a : b */

@@ -1,221 +1,294 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Forward and backward_data by Winograd's algorithm (winograd.h). Tiles are taken in batches whose transformed patches
- * stay within BATCH_FLOATS. In a batch: all patches are transformed; then an item is (range of tiles) x (panel of
- * columns): it transforms its panel of filters for itself, which is cheaper than fetching the 4 times larger
- * transformed filters from memory, and for a few tiles at a time multiplies the 36 frequencies and transforms the
- * products back into the output.
+ * Forward and backward_data by Winograd's algorithm (winograd.h), in one of two orders.
  *
- * Scratch: patches [frequency][tile][channel]; zeros; for each worker a panel of filters and the products of a few
- * tiles.
+ * Wide, where there are many tiles: all filters are transformed first; then an item is a few blocks of pixels, of which
+ * it transforms the patches, multiplies the frequencies panel by panel and transforms the products back. Patches and
+ * products stay in the cache of the core that made them; the filters stream by.
+ *
+ * Deep, where the filters are more than the caches hold or the tiles are few: the patches of a batch are transformed
+ * first; then an item is (panel of columns) x (range of tiles), and transforms its filters for itself, some rows at a
+ * time, which is cheaper than fetching the 4 times larger transformed filters from memory.
+ *
+ * Both cut tiles at the blocks of op/stats.h, so that an item can leave the statistics of what it has just written.
+ *
+ * Scratch: wide: filters [panel][frequency][row][column]; zeros; for each worker patches [frequency][tile][channel] and
+ * products [frequency][tile][column]. Deep: patches [depth block][frequency][tile][channel]; zeros; for each worker
+ * filters [frequency][row][column] of some rows and products.
  */
-#include "kernel/cpu/tile.h"
+#include "kernel/cpu/stats.h"
 #include "kernel/cpu/winograd.h"
 
 enum {
-    BATCH_FLOATS = 3 << 18,
-    GROUP_TILES = 4 * PINION__TILE_ROWS, /* whose products are kept */
+    LANE_FLOATS = 90 << 10, /* patches of an item that stay in a second-level cache */
+    WIDE_FILTERS = 5 << 17, /* transformed filters that stay in a last-level cache */
+    BATCH_FLOATS = 3 << 19, /* patches of a batch */
+    DEPTH = 128,            /* rows of filters that are transformed at a time */
     LEAST_ITEMS = 8,
-    FREQUENCIES = PINION__WINOGRAD_FREQUENCIES,
-    OUT = PINION__WINOGRAD_OUT,
-    IN = PINION__WINOGRAD_IN,
-    PRODUCT_PLANE = GROUP_TILES * PINION__TILE_COLUMNS + 16
+    WIDE_ITEMS = 4,
+    FILTER_ROWS = 32, /* of an item that transforms filters */
+    PATCH_TILES = 8   /* of an item that transforms patches */
 };
 
 typedef struct work {
     const pinion__winograd_conv *conv;
     pinion__winograd_tiles tiles;
-    int batch;        /* tiles a batch */
-    int first, count; /* tiles of this batch */
-    int panels, ranges;
-    ptrdiff_t ld, plane, filter_plane;
-    float *patches, *zeros, *lanes;
-    size_t lane_floats;
+    bool wide;
+    int depth;          /* channels side by side in patches; rows of filters transformed at a time */
+    int most;           /* tiles whose products are kept */
+    int blocks;         /* wide: of an item; deep: of a batch */
+    int first, end;     /* deep: blocks of this batch */
+    int panels, ranges; /* deep: parts of a batch, whole blocks */
+    ptrdiff_t ld, plane, step, filter_plane, product_plane;
+    size_t shared_floats, lane_floats;
+    float *shared, *zeros, *lanes; /* shared: filters or patches */
 } work;
+
+static int at_least(int a, int b)
+{
+    return a > b ? a : b;
+}
+
+static int at_most(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+static void plan_wide(work *job, int block_tiles)
+{
+    const int frequencies = job->tiles.frequencies;
+    job->depth = pinion__ceil_div(job->conv->source.c, 16) * 16;
+    job->ld = pinion__winograd_ld(job->depth);
+    const int fit = at_least((int)(LANE_FLOATS / (frequencies * job->ld)), PINION__TILE_ROWS);
+    job->blocks = at_most(at_least(fit / block_tiles, 1), at_least(job->tiles.blocks.count / LEAST_ITEMS, 1));
+    job->most = at_most(at_least(fit, block_tiles), job->blocks * block_tiles);
+}
+
+static void plan_deep(work *job, int block_tiles)
+{
+    job->depth = at_most(DEPTH, pinion__ceil_div(job->conv->source.c, 16) * 16);
+    job->ld = pinion__winograd_ld(job->depth);
+    const int parts = pinion__ceil_div(job->conv->source.c, job->depth);
+    const int fit = (int)(BATCH_FLOATS / (job->tiles.frequencies * parts * job->ld));
+    const int batches = pinion__ceil_div(job->tiles.blocks.count, at_least(fit / block_tiles, 1));
+    job->blocks = pinion__ceil_div(job->tiles.blocks.count, batches);
+    job->ranges = at_most(pinion__ceil_div(LEAST_ITEMS, job->panels), job->blocks);
+    job->most = pinion__ceil_div(job->blocks, job->ranges) * block_tiles;
+}
 
 static work work_of(const pinion__winograd_conv *conv)
 {
-    const int depth = conv->source.c;
-    work job = {.conv = conv, .tiles = pinion__winograd_tiles_of(&conv->target), .ld = pinion__winograd_ld(depth)};
-    const ptrdiff_t fit = BATCH_FLOATS / (FREQUENCIES * job.ld) / GROUP_TILES * GROUP_TILES;
-    const int most = fit < GROUP_TILES ? GROUP_TILES : (int)fit;
-    job.batch = pinion__ceil_div(job.tiles.count, pinion__ceil_div(job.tiles.count, most));
-    job.plane = pinion__winograd_plane(job.batch, job.ld);
-    job.filter_plane = (ptrdiff_t)depth * PINION__TILE_COLUMNS + 16;
+    work job = {.conv = conv, .tiles = pinion__winograd_tiles_of(&conv->target, conv->out)};
+    const int block_tiles = pinion__winograd_block_most(&job.tiles), frequencies = job.tiles.frequencies;
     job.panels = pinion__ceil_div(conv->target.c, PINION__TILE_COLUMNS);
-    job.ranges = pinion__ceil_div(LEAST_ITEMS, job.panels);
-    job.lane_floats = (size_t)FREQUENCIES * (size_t)(job.filter_plane + PRODUCT_PLANE);
+    job.wide =
+        job.tiles.blocks.count >= WIDE_ITEMS && (int64_t)frequencies * conv->source.c * conv->target.c <= WIDE_FILTERS;
+    job.filter_plane = pinion__winograd_plane(job.wide ? conv->source.c : DEPTH, PINION__TILE_COLUMNS);
+    if (job.wide)
+        plan_wide(&job, block_tiles);
+    else
+        plan_deep(&job, block_tiles);
+    const int patches = job.wide ? job.most : job.blocks * block_tiles;
+    job.plane = pinion__winograd_plane(patches, job.ld);
+    job.step = frequencies * job.plane;
+    job.product_plane = pinion__winograd_plane(job.most, PINION__TILE_COLUMNS);
+    const size_t patch_floats = (size_t)pinion__ceil_div(conv->source.c, job.depth) * (size_t)job.step;
+    const size_t panel_floats = (size_t)frequencies * (size_t)job.filter_plane;
+    job.shared_floats = job.wide ? (size_t)job.panels * panel_floats : patch_floats;
+    job.lane_floats = (size_t)frequencies * (size_t)job.product_plane + (job.wide ? patch_floats : panel_floats);
     return job;
-}
-
-static size_t zeros_floats(const work *job)
-{
-    return (size_t)pinion__ceil_div(job->conv->source.c, 16) * 16;
 }
 
 size_t PINION__CPU_SHARED(winograd_conv_scratch)(const pinion__winograd_conv *conv, int threads)
 {
     const work job = work_of(conv);
-    const size_t patches = (size_t)FREQUENCIES * (size_t)job.plane;
-    return (patches + zeros_floats(&job) + (size_t)threads * job.lane_floats) * sizeof(float);
+    return (job.shared_floats + pinion__winograd_zeros(conv->source.c) + (size_t)threads * job.lane_floats) *
+           sizeof(float);
 }
 
-/* ---- one frequency: products[tile][column] = patches[tile][…] * filters[…][column] ---- */
+/* ---- what both orders do ---- */
 
-PINION__INLINE void multiply_rows(const float *a, ptrdiff_t ld, int depth, const float *panel, float *out,
-                                  const int count)
+static void transform_filters(const work *job, int panel, int row, int rows, float *to)
 {
-    const float *rows[PINION__TILE_ROWS];
-#pragma GCC unroll 12
-    for (int i = 0; i < count; i++)
-        rows[i] = a + i * ld;
-    pinion__tile_sums sums;
-    pinion__tile_clear(&sums, count);
-    for (ptrdiff_t c = 0; c < depth; c++)
-        pinion__tile_step_rows(&sums, count, rows, c, panel + c * PINION__TILE_COLUMNS);
-#pragma GCC unroll 12
-    for (int i = 0; i < count; i++)
-#pragma GCC unroll 2
-        for (int v = 0; v < PINION__TILE_VECTORS; v++)
-            pinion__vf_store(out + (ptrdiff_t)i * PINION__TILE_COLUMNS + (ptrdiff_t)v * PINION__LANES, sums.at[i][v]);
+    const pinion__winograd_panel filters = {.w = &job->conv->w,
+                                            .out = job->tiles.out,
+                                            .backward = job->conv->backward,
+                                            .column = panel * PINION__TILE_COLUMNS,
+                                            .row = row,
+                                            .rows = rows,
+                                            .to = to,
+                                            .plane = job->filter_plane};
+    PINION__CPU_SHARED(winograd_filters)(&filters);
 }
 
-#define CASE(rows)                                                                                                     \
-    case rows:                                                                                                         \
-        multiply_rows(a, ld, depth, panel, out, rows);                                                                 \
-        break;
-
-static void multiply(const float *a, ptrdiff_t ld, int depth, const float *panel, float *out, int count)
+static void transform_patches(const work *job, int first, int count, float *to)
 {
-    switch (count) {
-        PINION__TILE_EACH(CASE)
-    default:
-        break;
+    const pinion__winograd_patches patches = {.view = &job->conv->source,
+                                              .tiles = &job->tiles,
+                                              .pad_h = job->conv->pad_h,
+                                              .pad_w = job->conv->pad_w,
+                                              .zeros = job->zeros,
+                                              .out = to,
+                                              .depth = job->depth,
+                                              .ld = job->ld,
+                                              .plane = job->plane,
+                                              .step = job->step,
+                                              .ahead = !job->wide};
+    PINION__CPU_SHARED(winograd_inputs)(&patches, first, count);
+}
+
+/* Tiles that come after those at hand. */
+typedef struct future {
+    int first, count;
+    int part, parts; /* of them that is asked for */
+} future;
+
+/* All frequencies of `tiles` tiles with `depth` rows of a panel. Memory is idle meanwhile, so what comes next is asked
+ * for: where `last`, the lines of the outputs, and pixels of tiles of the future. */
+static void multiply(const work *job, const float *patches, const float *filters, int depth, int tiles, bool add,
+                     const pinion__winograd_outputs *last, const future *next, float *products)
+{
+    const int frequencies = job->tiles.frequencies;
+    for (int f = 0; f < frequencies; f++) {
+        const pinion__winograd_product product = {.patches = patches + f * job->plane,
+                                                  .panel = filters + f * job->filter_plane,
+                                                  .products = products + f * job->product_plane,
+                                                  .ld = job->ld,
+                                                  .tiles = tiles,
+                                                  .depth = depth,
+                                                  .add = add};
+        if (last)
+            PINION__CPU_SHARED(winograd_expect)
+        (last, pinion__piece_begin(tiles, frequencies, f), pinion__piece_begin(tiles, frequencies, f + 1));
+        if (next) {
+            const int piece = next->part * frequencies + f, pieces = next->parts * frequencies;
+            PINION__CPU_SHARED(winograd_foresee)
+            (&job->conv->source, &job->tiles, next->first + pinion__piece_begin(next->count, pieces, piece),
+             next->first + pinion__piece_begin(next->count, pieces, piece + 1));
+        }
+        PINION__CPU_SHARED(winograd_multiply)(&product);
     }
 }
 
-/* ---- products to outputs ---- */
-
-typedef struct target_tile {
-    float *data;
-    ptrdiff_t row; /* floats from one row of pixels to the next */
-    int rows, columns;
-} target_tile;
-
-static target_tile target_of(const work *job, int tile, int column)
+static pinion__winograd_outputs outputs_of(const work *job, const float *products, int first, int panel)
 {
-    const pinion__view *target = &job->conv->target;
-    const int row = tile / job->tiles.w;
-    const int x = tile % job->tiles.w * OUT, y = row % job->tiles.h * OUT, n = row / job->tiles.h;
-    return (target_tile){.data = (float *)target->data + (((ptrdiff_t)n * target->h + y) * target->w + x) * target->ld +
-                                 column,
-                         .row = target->w * target->ld,
-                         .rows = target->h - y < OUT ? target->h - y : OUT,
-                         .columns = target->w - x < OUT ? target->w - x : OUT};
+    return (pinion__winograd_outputs){.conv = job->conv,
+                                      .tiles = &job->tiles,
+                                      .products = products,
+                                      .plane = job->product_plane,
+                                      .first = first,
+                                      .column = panel * PINION__TILE_COLUMNS};
 }
 
-PINION__INLINE void transform_back(const float *products, pinion__vf outputs[OUT * OUT])
+static void leave_stats(const work *job, int begin, int end, int column, int channels)
 {
-    pinion__vf half[OUT * IN];
-#pragma GCC unroll 6
-    for (int j = 0; j < IN; j++) {
-        pinion__vf column[IN];
-#pragma GCC unroll 6
-        for (int i = 0; i < IN; i++)
-            column[i] = pinion__vf_load(products + (ptrdiff_t)(i * IN + j) * PRODUCT_PLANE);
-        pinion__winograd_a(column, 1, half + j, IN);
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < OUT; i++)
-        pinion__winograd_a(half + (ptrdiff_t)i * IN, 1, outputs + (ptrdiff_t)i * OUT, 1);
+    for (int block = begin; job->conv->stats.data && block < end; block++)
+        pinion__stats_of_block(&job->conv->stats, &job->conv->target, &job->tiles.blocks, block, column, channels);
 }
 
-static void write_tile(const pinion__winograd_conv *conv, const target_tile *tile, const float *products,
-                       const float *bias, int channels)
+/* ---- wide ---- */
+
+static int filter_items(const work *job)
 {
-    pinion__vf outputs[OUT * OUT];
-    transform_back(products, outputs);
-    const pinion__vf added = bias == NULL ? pinion__vf_zero() : pinion__vf_load_part(bias, channels);
-    const bool plain = channels == PINION__LANES && !conv->accumulate;
-    for (int i = 0; i < tile->rows; i++)
-        for (int j = 0; j < tile->columns; j++) {
-            float *out = tile->data + i * tile->row + j * conv->target.ld;
-            pinion__vf value = pinion__vf_add(outputs[i * OUT + j], added);
-            if (plain) {
-                pinion__vf_store(out, value);
-                continue;
-            }
-            if (conv->accumulate)
-                value = pinion__vf_add(value, pinion__vf_load_part(out, channels));
-            pinion__vf_store_part(out, value, channels);
-        }
+    return pinion__ceil_div(job->conv->source.c, FILTER_ROWS);
 }
 
-static void write_group(const work *job, const float *products, int first, int count, int column)
+static void filter_item(void *user, size_t index, int lane)
 {
-    const pinion__winograd_conv *conv = job->conv;
-    for (int i = 0; i < count; i++)
-        for (int c = 0; c < PINION__TILE_COLUMNS && column + c < conv->target.c; c += PINION__LANES) {
-            const int left = conv->target.c - column - c;
-            const target_tile tile = target_of(job, job->first + first + i, column + c);
-            write_tile(conv, &tile, products + (ptrdiff_t)i * PINION__TILE_COLUMNS + c,
-                       conv->bias == NULL ? NULL : conv->bias + column + c,
-                       left < PINION__LANES ? left : PINION__LANES);
-        }
+    (void)lane;
+    const work *job = user;
+    const int parts = filter_items(job), panel = (int)index / parts, row = (int)index % parts * FILTER_ROWS;
+    transform_filters(job, panel, row, at_most(job->conv->source.c - row, FILTER_ROWS),
+                      job->shared + (ptrdiff_t)panel * job->tiles.frequencies * job->filter_plane +
+                          (ptrdiff_t)row * PINION__TILE_COLUMNS);
 }
 
-static void multiply_group(const work *job, const float *filters, float *products, int first, int count)
-{
-    const int parts = pinion__ceil_div(count, PINION__TILE_ROWS);
-    for (int f = 0; f < FREQUENCIES; f++)
-        for (int part = 0; part < parts; part++) {
-            const int begin = pinion__piece_begin(count, parts, part),
-                      end = pinion__piece_begin(count, parts, part + 1);
-            multiply(job->patches + f * job->plane + (first + begin) * job->ld, job->ld, job->conv->source.c,
-                     filters + f * job->filter_plane,
-                     products + f * (ptrdiff_t)PRODUCT_PLANE + begin * (ptrdiff_t)PINION__TILE_COLUMNS, end - begin);
-        }
-}
-
-static void item(void *user, size_t index, int lane)
+static void wide_item(void *user, size_t index, int lane)
 {
     const work *job = user;
-    const int panel = (int)(index % (size_t)job->panels), range = (int)(index / (size_t)job->panels);
-    const int column = panel * PINION__TILE_COLUMNS;
-    const int begin = pinion__piece_begin(job->count, job->ranges, range);
-    const int end = pinion__piece_begin(job->count, job->ranges, range + 1);
-    float *filters = job->lanes + (size_t)lane * job->lane_floats;
-    float *products = filters + FREQUENCIES * job->filter_plane;
-    if (begin == end)
+    const int block = (int)index * job->blocks, last = at_most(block + job->blocks, job->tiles.blocks.count);
+    const int end = pinion__winograd_block_begin(&job->tiles, last);
+    float *products = job->lanes + (size_t)lane * job->lane_floats;
+    float *patches = products + job->tiles.frequencies * job->product_plane;
+    for (int first = pinion__winograd_block_begin(&job->tiles, block); first < end; first += job->most) {
+        const int count = at_most(end - first, job->most);
+        transform_patches(job, first, count, patches);
+        for (int panel = 0; panel < job->panels; panel++) {
+            const pinion__winograd_outputs outputs = outputs_of(job, products, first, panel);
+            const future next = {.first = first + count,
+                                 .count = at_most(job->tiles.count - first - count, job->most),
+                                 .part = panel,
+                                 .parts = job->panels};
+            multiply(job, patches, job->shared + (ptrdiff_t)panel * job->tiles.frequencies * job->filter_plane,
+                     job->conv->source.c, count, false, &outputs, &next, products);
+            PINION__CPU_SHARED(winograd_write)(&outputs, 0, count);
+        }
+    }
+    leave_stats(job, block, last, 0, job->conv->target.c);
+}
+
+static void run_wide(work *job, pinion__workers *workers)
+{
+    const size_t filters = (size_t)filter_items(job) * (size_t)job->panels;
+    pinion__parallel(workers, filters, filter_item, job);
+    pinion__parallel(workers, (size_t)pinion__ceil_div(job->tiles.blocks.count, job->blocks), wide_item, job);
+}
+
+/* ---- deep ---- */
+
+static void patch_item(void *user, size_t index, int lane)
+{
+    (void)lane;
+    const work *job = user;
+    const int first = pinion__winograd_block_begin(&job->tiles, job->first), at = (int)index * PATCH_TILES;
+    const int count = pinion__winograd_block_begin(&job->tiles, job->end) - first - at;
+    transform_patches(job, first + at, at_most(count, PATCH_TILES), job->shared + at * job->ld);
+}
+
+static void deep_item(void *user, size_t index, int lane)
+{
+    const work *job = user;
+    const int panel = (int)index % job->panels, range = (int)index / job->panels;
+    const int begin = job->first + pinion__piece_begin(job->end - job->first, job->ranges, range);
+    const int end = job->first + pinion__piece_begin(job->end - job->first, job->ranges, range + 1);
+    const int first = pinion__winograd_block_begin(&job->tiles, begin);
+    const int skip = first - pinion__winograd_block_begin(&job->tiles, job->first);
+    const int count = pinion__winograd_block_begin(&job->tiles, end) - first, rows = job->conv->source.c;
+    float *products = job->lanes + (size_t)lane * job->lane_floats;
+    float *filters = products + job->tiles.frequencies * job->product_plane;
+    if (count == 0)
         return;
-    PINION__CPU_SHARED(winograd_filters)(&job->conv->w, job->conv->backward, column, filters, job->filter_plane);
-    for (int first = begin; first < end; first += GROUP_TILES) {
-        const int count = end - first < GROUP_TILES ? end - first : GROUP_TILES;
-        multiply_group(job, filters, products, first, count);
-        write_group(job, products, first, count, column);
+    const pinion__winograd_outputs outputs = outputs_of(job, products, first, panel);
+    for (int row = 0; row < rows; row += job->depth) {
+        const int depth = at_most(rows - row, job->depth);
+        transform_filters(job, panel, row, depth, filters);
+        multiply(job, job->shared + row / job->depth * job->step + skip * job->ld, filters, depth, count, row > 0,
+                 row + depth == rows ? &outputs : NULL, NULL, products);
+    }
+    PINION__CPU_SHARED(winograd_write)(&outputs, 0, count);
+    leave_stats(job, begin, end, outputs.column, at_most(job->conv->target.c - outputs.column, PINION__TILE_COLUMNS));
+}
+
+static void run_deep(work *job, pinion__workers *workers)
+{
+    for (job->first = 0; job->first < job->tiles.blocks.count; job->first = job->end) {
+        job->end = at_most(job->first + job->blocks, job->tiles.blocks.count);
+        const int tiles =
+            pinion__winograd_block_begin(&job->tiles, job->end) - pinion__winograd_block_begin(&job->tiles, job->first);
+        pinion__parallel(workers, (size_t)pinion__ceil_div(tiles, PATCH_TILES), patch_item, job);
+        pinion__parallel(workers, (size_t)job->panels * (size_t)job->ranges, deep_item, job);
     }
 }
 
 void PINION__CPU_SHARED(winograd_conv)(const pinion__winograd_conv *conv, pinion__workers *workers)
 {
     work job = work_of(conv);
-    job.patches = conv->scratch;
-    job.zeros = job.patches + FREQUENCIES * job.plane;
-    job.lanes = job.zeros + zeros_floats(&job);
-    memset(job.zeros, 0, zeros_floats(&job) * sizeof(float));
-    for (job.first = 0; job.first < job.tiles.count; job.first += job.batch) {
-        job.count = job.tiles.count - job.first < job.batch ? job.tiles.count - job.first : job.batch;
-        const pinion__winograd_block block = {.view = &conv->source,
-                                              .tiles = job.tiles,
-                                              .first = job.first,
-                                              .count = job.count,
-                                              .pad_h = conv->pad_h,
-                                              .pad_w = conv->pad_w,
-                                              .zeros = job.zeros,
-                                              .out = job.patches,
-                                              .ld = job.ld,
-                                              .plane = job.plane};
-        PINION__CPU_SHARED(winograd_inputs)(&block, workers);
-        pinion__parallel(workers, (size_t)job.panels * (size_t)job.ranges, item, &job);
-    }
+    job.shared = conv->scratch;
+    job.zeros = job.shared + job.shared_floats;
+    job.lanes = job.zeros + pinion__winograd_zeros(conv->source.c);
+    memset(job.zeros, 0, pinion__winograd_zeros(conv->source.c) * sizeof(float));
+    if (job.wide)
+        run_wide(&job, workers);
+    else
+        run_deep(&job, workers);
 }

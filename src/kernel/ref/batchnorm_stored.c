@@ -5,10 +5,9 @@
  *     y  = gamma * (x - running_mean) / sqrt(running_var + epsilon) + beta
  *     dx = dy * gamma / sqrt(running_var + epsilon)
  *
- * Source: torch.nn.BatchNorm2d in eval mode.
+ * What is stored is activation(y + addend), as asked for. Source: torch.nn.BatchNorm2d in eval mode.
  */
 #include "kernel/ref/ref.h"
-#include <math.h>
 
 static double scale_of(const pinion__args *args, const pinion__view *gamma, const pinion__view *variance, int c)
 {
@@ -19,14 +18,14 @@ static double scale_of(const pinion__args *args, const pinion__view *gamma, cons
 static void run_batchnorm_stored_forward(const pinion__args *args)
 {
     const pinion__view *x = &args->operand[PINION__BATCHNORM_STORED_FORWARD_X];
-    const pinion__view *y = &args->operand[PINION__BATCHNORM_STORED_FORWARD_Y];
     for (int c = 0; c < x->c; c++) {
         double scale = scale_of(args, &args->operand[PINION__BATCHNORM_STORED_FORWARD_GAMMA],
                                 &args->operand[PINION__BATCHNORM_STORED_FORWARD_RUNNING_VAR], c);
         double mean = pinion__element(&args->operand[PINION__BATCHNORM_STORED_FORWARD_RUNNING_MEAN], c);
         double beta = pinion__element(&args->operand[PINION__BATCHNORM_STORED_FORWARD_BETA], c);
         for (size_t i = 0; i < pinion__view_pixels(x); i++)
-            pinion__put(&pinion__nth_pixel(y, i)[c], ((double)pinion__nth_pixel(x, i)[c] - mean) * scale + beta, false);
+            pinion__put_output(args, PINION__BATCHNORM_STORED_FORWARD_Y, PINION__BATCHNORM_STORED_FORWARD_ADDEND, i, c,
+                               ((double)pinion__nth_pixel(x, i)[c] - mean) * scale + beta);
     }
 }
 

@@ -5,9 +5,10 @@
  *     dw[k,r,s,c] = sum x[n, p*stride_h + r - pad_h, q*stride_w + s - pad_w, c] * dy[n,p,q,k]
  *     db[k]       = sum dy[n,p,q,k]                                                              (where db is present)
  *
- * where x outside the image is 0. Source: the adjoint of the formula in conv2d_forward.c; torch.nn.grad.conv2d_weight.
+ * where x outside the image is 0. With args->update each dw updates its weight instead of being stored (update.h).
+ * Source: the adjoint of the formula in conv2d_forward.c; torch.nn.grad.conv2d_weight.
  */
-#include "kernel/ref/ref.h"
+#include "kernel/ref/update.h"
 
 static double weight_gradient_at(const pinion__args *args, int k, int r, int s, int c)
 {
@@ -44,12 +45,13 @@ static void bias_gradient(const pinion__args *args)
 
 static void run_conv2d_backward_weights(const pinion__args *args)
 {
-    const pinion__view *dw = &args->operand[PINION__CONV_BACKWARD_WEIGHTS_DW];
+    const pinion__view *dw = pinion__weights_view(args);
+    size_t pixel = 0;
     for (int k = 0; k < dw->n; k++)
         for (int r = 0; r < dw->h; r++)
-            for (int s = 0; s < dw->w; s++)
+            for (int s = 0; s < dw->w; s++, pixel++)
                 for (int c = 0; c < dw->c; c++)
-                    pinion__put(&pinion__pixel(dw, k, r, s)[c], weight_gradient_at(args, k, r, s, c), args->accumulate);
+                    pinion__put_weight_gradient(args, pixel, c, weight_gradient_at(args, k, r, s, c));
     if (args->operand[PINION__CONV_BACKWARD_WEIGHTS_DB].data)
         bias_gradient(args);
 }

@@ -4,7 +4,8 @@
  *
  *     y[n,p,q,k] = b[k] + sum x[n, p*stride_h + r - pad_h, q*stride_w + s - pad_w, c] * w[k,r,s,c]
  *
- * where x outside the image is 0 and b is 0 where it is absent. Source: Goodfellow, Bengio, Courville: Deep Learning
+ * where x outside the image is 0 and b is 0 where it is absent. What is stored is activation(y + addend), and partial
+ * statistics of it (ref.h), as asked for. Source: Goodfellow, Bengio, Courville: Deep Learning
  * (2016), section 9.1; torch.nn.Conv2d with dilation 1 and groups 1.
  */
 #include "kernel/ref/ref.h"
@@ -33,11 +34,14 @@ static double output_at(const pinion__args *args, int n, int p, int q, int k)
 static void run_conv2d_forward(const pinion__args *args)
 {
     const pinion__view *y = &args->operand[PINION__CONV_FORWARD_Y];
+    size_t pixel = 0;
     for (int n = 0; n < y->n; n++)
         for (int p = 0; p < y->h; p++)
-            for (int q = 0; q < y->w; q++)
+            for (int q = 0; q < y->w; q++, pixel++)
                 for (int k = 0; k < y->c; k++)
-                    pinion__put(&pinion__pixel(y, n, p, q)[k], output_at(args, n, p, q, k), false);
+                    pinion__put_output(args, PINION__CONV_FORWARD_Y, PINION__CONV_FORWARD_ADDEND, pixel, k,
+                                       output_at(args, n, p, q, k));
+    pinion__put_stats(y, &args->operand[PINION__CONV_FORWARD_STATS]);
 }
 
 PINION__REF_KERNEL(conv2d_forward);

@@ -4,7 +4,8 @@
  *
  *     y[n,p,q,c] = b[c] + sum x[n, p*stride_h + r - pad_h, q*stride_w + s - pad_w, c] * w[r,s,c]
  *
- * where x outside the image is 0 and b is 0 where it is absent. Source: Howard et al.: MobileNets (arXiv 1704.04861),
+ * where x outside the image is 0 and b is 0 where it is absent. What is stored is activation(y + addend), and partial
+ * statistics of it (ref.h), as asked for. Source: Howard et al.: MobileNets (arXiv 1704.04861),
  * equation 3; torch.nn.Conv2d with groups = channels.
  */
 #include "kernel/ref/ref.h"
@@ -29,11 +30,14 @@ static double output_at(const pinion__args *args, int n, int p, int q, int c)
 static void run_depthwise_conv2d_forward(const pinion__args *args)
 {
     const pinion__view *y = &args->operand[PINION__CONV_FORWARD_Y];
+    size_t pixel = 0;
     for (int n = 0; n < y->n; n++)
         for (int p = 0; p < y->h; p++)
-            for (int q = 0; q < y->w; q++)
+            for (int q = 0; q < y->w; q++, pixel++)
                 for (int c = 0; c < y->c; c++)
-                    pinion__put(&pinion__pixel(y, n, p, q)[c], output_at(args, n, p, q, c), false);
+                    pinion__put_output(args, PINION__CONV_FORWARD_Y, PINION__CONV_FORWARD_ADDEND, pixel, c,
+                                       output_at(args, n, p, q, c));
+    pinion__put_stats(y, &args->operand[PINION__CONV_FORWARD_STATS]);
 }
 
 PINION__REF_KERNEL(depthwise_conv2d_forward);

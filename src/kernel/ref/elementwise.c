@@ -4,7 +4,7 @@
  *
  *     relu    y = max(x, 0)             dx = dy where y > 0, else 0
  *     relu6   y = min(max(x, 0), 6)     dx = dy where 0 < y < 6, else 0
- *     add     y = a + b                 dx = dy, for either input
+ *     add     y = activation(a + b)     dx = dy, for either input (activation as asked for, forward only)
  *
  * A NaN in x stays a NaN in y, so that a diverged training is seen; its gradient is 0. Source: torch.nn.ReLU,
  * torch.nn.ReLU6 (Krizhevsky: Convolutional Deep Belief Networks on CIFAR-10, 2010).
@@ -14,28 +14,38 @@
 static double relu(double a, double b)
 {
     (void)b;
-    return a < 0 ? 0 : a;
+    return pinion__activate(PINION__ACTIVATION_RELU, a);
 }
 
 static double relu_gradient(double y, double dy)
 {
-    return y > 0 ? dy : 0;
+    return pinion__passes(PINION__ACTIVATION_RELU, y) ? dy : 0;
 }
 
 static double relu6(double a, double b)
 {
     (void)b;
-    return a < 0 ? 0 : a > 6 ? 6 : a;
+    return pinion__activate(PINION__ACTIVATION_RELU6, a);
 }
 
 static double relu6_gradient(double y, double dy)
 {
-    return y > 0 && y < 6 ? dy : 0;
+    return pinion__passes(PINION__ACTIVATION_RELU6, y) ? dy : 0;
 }
 
 static double sum(double a, double b)
 {
     return a + b;
+}
+
+static double relu_of_sum(double a, double b)
+{
+    return pinion__activate(PINION__ACTIVATION_RELU, a + b);
+}
+
+static double relu6_of_sum(double a, double b)
+{
+    return pinion__activate(PINION__ACTIVATION_RELU6, a + b);
 }
 
 static double first(double a, double b)
@@ -80,8 +90,11 @@ static void run_relu6_backward_data(const pinion__args *args)
 
 static void run_add_forward(const pinion__args *args)
 {
+    static double (*const functions[])(double a, double b) = {[PINION__ACTIVATION_NONE] = sum,
+                                                              [PINION__ACTIVATION_RELU] = relu_of_sum,
+                                                              [PINION__ACTIVATION_RELU6] = relu6_of_sum};
     map(&args->operand[PINION__ADD_FORWARD_A], &args->operand[PINION__ADD_FORWARD_B],
-        &args->operand[PINION__ADD_FORWARD_Y], false, sum);
+        &args->operand[PINION__ADD_FORWARD_Y], false, functions[args->activation]);
 }
 
 static void run_add_backward_data(const pinion__args *args)

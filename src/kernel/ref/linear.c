@@ -7,9 +7,11 @@
  *     dw[k,c] = sum x[n,c] * dy[n,k]
  *     db[k]   = sum dy[n,k]                     (where db is present)
  *
- * Source: torch.nn.Linear; the gradients are the adjoints of the first line.
+ * What is stored is activation(y + addend), and partial statistics of it (ref.h), as asked for; with args->update each
+ * dw updates its weight instead of being stored (update.h). Source: torch.nn.Linear; the gradients are the adjoints of
+ * the first line.
  */
-#include "kernel/ref/ref.h"
+#include "kernel/ref/update.h"
 
 static void run_linear_forward(const pinion__args *args)
 {
@@ -21,9 +23,10 @@ static void run_linear_forward(const pinion__args *args)
             double sum = pinion__element(&args->operand[PINION__CONV_FORWARD_B], k);
             for (int c = 0; c < x->c; c++)
                 sum += (double)pinion__pixel(x, n, 0, 0)[c] * (double)pinion__pixel(w, k, 0, 0)[c];
-            pinion__put(&pinion__pixel(y, n, 0, 0)[k], sum, false);
+            pinion__put_output(args, PINION__CONV_FORWARD_Y, PINION__CONV_FORWARD_ADDEND, (size_t)n, k, sum);
         }
     }
+    pinion__put_stats(y, &args->operand[PINION__CONV_FORWARD_STATS]);
 }
 
 static void run_linear_backward_data(const pinion__args *args)
@@ -45,14 +48,14 @@ static void run_linear_backward_weights(const pinion__args *args)
 {
     const pinion__view *x = &args->operand[PINION__CONV_BACKWARD_WEIGHTS_X];
     const pinion__view *dy = &args->operand[PINION__CONV_BACKWARD_WEIGHTS_DY];
-    const pinion__view *dw = &args->operand[PINION__CONV_BACKWARD_WEIGHTS_DW];
+    const pinion__view *dw = pinion__weights_view(args);
     float *db = args->operand[PINION__CONV_BACKWARD_WEIGHTS_DB].data;
     for (int k = 0; k < dw->n; k++) {
         for (int c = 0; c < dw->c; c++) {
             double sum = 0;
             for (int n = 0; n < dy->n; n++)
                 sum += (double)pinion__pixel(x, n, 0, 0)[c] * (double)pinion__pixel(dy, n, 0, 0)[k];
-            pinion__put(&pinion__pixel(dw, k, 0, 0)[c], sum, args->accumulate);
+            pinion__put_weight_gradient(args, (size_t)k, c, sum);
         }
         double sum = 0;
         for (int n = 0; n < dy->n; n++)
