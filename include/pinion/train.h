@@ -23,9 +23,11 @@ enum pinion_schedule {
 };
 
 typedef struct pinion_train_options {
-    int batch;     /* default 64 */
-    int epochs;    /* default 10 */
-    int64_t steps; /* 0: epochs * batches in an epoch; else training ends after so many steps */
+    int batch;                     /* default 64 */
+    enum pinion_patience patience; /* of the plans of steps and of evaluation; default ESTIMATE. Not in a checkpoint: a
+                                      training that is resumed uses the kernels of its checkpoint */
+    int epochs;                    /* default 10 */
+    int64_t steps;                 /* 0: epochs * batches in an epoch; else training ends after so many steps */
     enum pinion_optimizer optimizer;
     float learning_rate; /* 0: 0.1 for sgd, 1e-3 for adamw */
     float momentum, weight_decay;
@@ -36,11 +38,15 @@ typedef struct pinion_train_options {
     int augment;                       /* -1: the data set's own */
     const char *freeze;                /* NULL: none */
     uint64_t seed;                     /* default 1 */
+    int unfused;                       /* 1: steps without fusion, see pinion_plan_options */
     int64_t validation;                /* training samples held back, 0: none */
     const int64_t *validation_indices; /* which samples those are (`validation` of them, distinct; borrowed); NULL:
                                           drawn by seed */
-    const char *out;                   /* "W.safetensors"; NULL: nothing is saved */
-    int64_t save_every;                /* steps between checkpoints besides the ends of epochs; 0: none */
+    size_t memory_limit;   /* of the plans of steps and of evaluation together: see pinion_plan_options; 0: none */
+    float recompute_share; /* as in pinion_plan_options; default 0. It changes no bit, so a resumed training may have
+                              another one */
+    const char *out;       /* "W.safetensors"; NULL: nothing is saved */
+    int64_t save_every;    /* steps between checkpoints besides the ends of epochs; 0: none */
 } pinion_train_options;
 
 pinion_train_options pinion_train_options_default(void);
@@ -81,15 +87,19 @@ typedef struct pinion_train_result {
     double step_ms;      /* median */
     double wait_share;   /* of the time in steps, 0..1 */
     double seconds;
-    size_t arena_bytes;
+    size_t arena_bytes, total_bytes; /* of the plan: see pinion_plan_info, as the next two */
+    int recomputed, micro_batches;
 } pinion_train_result;
 
 /* Prepares training of `network` (borrowed; its weights are the start) on the training part of `dataset` (borrowed).
  * The output folder is checked here. PINION_EINVAL: an option out of range, a data set smaller than a batch, shapes or
- * classes that do not fit. */
+ * classes that do not fit. PINION_ENOMEM: the memory limit is too small; the sentence says which one works. */
 int pinion_trainer_create(pinion_network *network, pinion_dataset *dataset, const pinion_train_options *options,
                           pinion_trainer **out);
 void pinion_trainer_destroy(pinion_trainer *trainer);
+
+/* The plan of its steps: what its memory limit led to. NULL: zeros. */
+pinion_plan_info pinion_trainer_get_plan(const pinion_trainer *trainer);
 
 /* Continues from a checkpoint ("W.safetensors" or "W.state.safetensors": the state is read). The options of the trainer
  * must be those of the interrupted run, except `out` and `save_every`; a difference is PINION_EINVAL and named. Call

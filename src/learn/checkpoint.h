@@ -25,6 +25,8 @@
 #define PINION__KEY_NETWORK "pinion.train.network"
 #define PINION__KEY_ISA "pinion.plan.isa"
 #define PINION__KEY_PLAN "pinion.plan.tasks"
+#define PINION__KEY_PARTS "pinion.plan.micro-batches"
+#define PINION__KEY_EVALUATION "pinion.plan.evaluation" /* absent where nothing is evaluated */
 
 /* I64 tensor: samples held back, ascending; only where they were given, not drawn by the seed. */
 #define PINION__VALIDATION_TENSOR "pinion.validation"
@@ -35,7 +37,9 @@ struct pinion_checkpoint {
     int64_t *validation; /* the tensor's values; NULL: there is none */
     pinion__progress progress;
     enum pinion__isa isa;        /* of its kernels */
-    const char *plan;            /* pinion__checkpoint_plan_text; borrowed from the file */
+    int micro_batches;           /* a divisor of the batch */
+    const char *plan;            /* pinion__plan_kernels; borrowed from the file */
+    const char *evaluation;      /* the same of the evaluation's plan; NULL: there is none */
     pinion_checkpoint_info info; /* strings are borrowed from the file */
 };
 
@@ -51,10 +55,6 @@ typedef struct pinion__hash_text {
 } pinion__hash_text;
 
 pinion__hash_text pinion__checkpoint_hash_text(uint64_t hash);
-
-/* One line a task, "LAYER PASS KERNEL", in the order of the plan: what must be the same for the same bits. The caller
- * owns *out. */
-int pinion__checkpoint_plan_text(const pinion_plan *plan, char **out);
 
 /* The JSON description of a network (*network) and what it can be opened with again: a zoo name where that gives the
  * same network, else the description (*model). The caller owns both. */

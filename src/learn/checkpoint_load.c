@@ -84,7 +84,7 @@ static int read_origin(pinion_checkpoint *checkpoint)
     const pinion__st_file *file = checkpoint->file;
     pinion_checkpoint_info *info = &checkpoint->info;
     const char *input = "", *isa = "";
-    int64_t classes = 0;
+    int64_t classes = 0, parts = 0;
     PINION_TRY(read_text(ctx, file, PINION__KEY_MODEL, &info->model));
     PINION_FAIL_IF(!pinion__model_valid(info->model), PINION_EFORMAT,
                    "%s: '%s' is '%.80s'; expected a name of the zoo or a JSON description", file->path,
@@ -101,6 +101,12 @@ static int read_origin(pinion_checkpoint *checkpoint)
                    PINION__KEY_ISA, isa);
     checkpoint->isa = (enum pinion__isa)found;
     PINION_TRY(read_text(ctx, file, PINION__KEY_PLAN, &checkpoint->plan));
+    PINION_TRY(read_integer(ctx, file, PINION__KEY_PARTS, 1, info->options.batch, &parts));
+    PINION_FAIL_IF(info->options.batch % parts != 0, PINION_EFORMAT,
+                   "%s: '%s' is %" PRId64 "; expected a divisor of the batch, %d", file->path, PINION__KEY_PARTS, parts,
+                   info->options.batch);
+    checkpoint->micro_batches = (int)parts;
+    checkpoint->evaluation = pinion__st_get(file, PINION__KEY_EVALUATION);
 fail:
     return status;
 }
@@ -118,8 +124,9 @@ static int read_validation(pinion_checkpoint *checkpoint)
     PINION_FAIL_IF(tensor->dtype != PINION__I64 || tensor->rank != 1 || tensor->shape[0] != options->validation,
                    PINION_EFORMAT, "%s: '%s' does not hold the %" PRId64 " samples of 'pinion.train.val-split'", path,
                    PINION__VALIDATION_TENSOR, options->validation);
-    PINION_TRY(pinion__alloc(ctx, 1, tensor->bytes, "the validation split", &checkpoint->validation));
-    memcpy(checkpoint->validation, tensor->data, tensor->bytes);
+    const size_t bytes = (size_t)tensor->bytes; /* the file is in memory */
+    PINION_TRY(pinion__alloc(ctx, 1, bytes, "the validation split", &checkpoint->validation));
+    memcpy(checkpoint->validation, tensor->data, bytes);
     for (int64_t i = 0; i < options->validation; i++)
         PINION_FAIL_IF(checkpoint->validation[i] < 0 ||
                            (i > 0 && checkpoint->validation[i] <= checkpoint->validation[i - 1]),

@@ -49,23 +49,6 @@ pinion__hash_text pinion__checkpoint_hash_text(uint64_t hash)
     return shown;
 }
 
-int pinion__checkpoint_plan_text(const pinion_plan *plan, char **out)
-{
-    pinion_context *ctx = plan->ctx;
-    int status = PINION_OK;
-    pinion__text text = {.ctx = ctx};
-    pinion_task_info task;
-    for (int i = 0; i < pinion_plan_get_info(plan).tasks; i++) {
-        PINION_TRY(pinion_plan_get_task(plan, i, &task));
-        PINION_TRY(pinion__text_add(&text, "%s %s %s\n", *task.layer ? task.layer : "-", task.pass, task.kernel));
-    }
-    *out = text.bytes;
-    return PINION_OK;
-fail:
-    pinion__release(ctx, text.bytes);
-    return status;
-}
-
 int pinion__checkpoint_model(const pinion_network *network, char **model, char **description)
 {
     pinion_context *ctx = network->ctx;
@@ -218,16 +201,22 @@ static int add_origin(const pinion_trainer *trainer, pinion__pairs *pairs)
 {
     pinion_context *ctx = trainer->ctx;
     int status = PINION_OK;
-    char *plan = NULL;
+    char *plan = NULL, *evaluation = NULL;
     pinion_dataset_info info = pinion_dataset_get_info(trainer->dataset);
     PINION_TRY(pinion__pairs_add(pairs, PINION__KEY_NETWORK, trainer->description));
     PINION_TRY(pinion__pairs_add(pairs, PINION__KEY_DATA, info.spec));
     PINION_TRY(pinion__pairs_add(pairs, PINION__KEY_DATA_HASH, pinion__checkpoint_hash_text(trainer->data_hash).text));
     PINION_TRY(pinion__pairs_add(pairs, PINION__KEY_ISA, pinion__isa_name(trainer->processors.at[0]->isa)));
-    PINION_TRY(pinion__checkpoint_plan_text(trainer->plan, &plan));
+    PINION_TRY(pinion__pairs_add_integer(pairs, PINION__KEY_PARTS, trainer->plan->micro_batches));
+    PINION_TRY(pinion__plan_kernels(trainer->plan, &plan));
     PINION_TRY(pinion__pairs_add(pairs, PINION__KEY_PLAN, plan));
+    if (trainer->evaluator) {
+        PINION_TRY(pinion__plan_kernels(pinion__evaluator_plan(trainer->evaluator), &evaluation));
+        PINION_TRY(pinion__pairs_add(pairs, PINION__KEY_EVALUATION, evaluation));
+    }
 fail:
     pinion__release(ctx, plan);
+    pinion__release(ctx, evaluation);
     return status;
 }
 

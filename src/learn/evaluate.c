@@ -9,7 +9,7 @@
 #include "data/loader.h"
 #include "learn/split.h"
 #include "net/network.h"
-#include "plan/plan.h"
+#include "run/runner.h"
 
 #include <math.h>
 #include <string.h>
@@ -23,9 +23,11 @@ struct pinion__evaluator {
     float *logits; /* (batch, classes) */
 };
 
-int pinion__evaluator_create(pinion_context *ctx, const pinion_network *network, const pinion__processors *processors,
-                             int batch, pinion__evaluator **out)
+int pinion__evaluator_create(const pinion_network *network, const pinion__processors *processors, int batch,
+                             enum pinion_patience patience, const char *kernels, const pinion_runner *trainer,
+                             pinion__evaluator **out)
 {
+    pinion_context *ctx = network->ctx;
     int status = PINION_OK;
     pinion__evaluator *evaluator = NULL;
     PINION_TRY(pinion__alloc_zeroed(ctx, 1, sizeof *evaluator, "an evaluator", &evaluator));
@@ -37,8 +39,13 @@ int pinion__evaluator_create(pinion_context *ctx, const pinion_network *network,
     pinion_plan_options options = pinion_plan_options_default();
     options.mode = PINION_INFER;
     options.batch = batch;
-    PINION_TRY(pinion__plan_create(network, &options, processors->at, processors->count, &evaluator->plan));
-    PINION_TRY(pinion_runner_create(evaluator->plan, &evaluator->runner));
+    options.patience = patience;
+    const pinion__plan_tuning tuning = {.kernels = kernels};
+    if (trainer && pinion__runner_plan(trainer)->options.memory_limit)
+        options.memory_limit = network->block_bytes + pinion__runner_plan(trainer)->arena_bytes;
+    PINION_TRY(
+        pinion__plan_create_tuned(network, &options, &tuning, processors->at, processors->count, &evaluator->plan));
+    PINION_TRY(pinion__runner_create_in(evaluator->plan, trainer, &evaluator->runner));
     PINION_TRY(
         pinion__alloc(ctx, (size_t)batch * (size_t)evaluator->classes, sizeof(float), "logits", &evaluator->logits));
     *out = evaluator;
@@ -46,6 +53,11 @@ int pinion__evaluator_create(pinion_context *ctx, const pinion_network *network,
 fail:
     pinion__evaluator_destroy(evaluator);
     return status;
+}
+
+const pinion_plan *pinion__evaluator_plan(const pinion__evaluator *evaluator)
+{
+    return evaluator->plan;
 }
 
 void pinion__evaluator_destroy(pinion__evaluator *evaluator)
@@ -166,7 +178,7 @@ int pinion_evaluate(const pinion_network *network, pinion_dataset *dataset, enum
         dataset = &view;
     }
     PINION_TRY(pinion__processors_discover(ctx, &processors));
-    PINION_TRY(pinion__evaluator_create(ctx, network, &processors, batch, &evaluator));
+    PINION_TRY(pinion__evaluator_create(network, &processors, batch, PINION_PATIENCE_ESTIMATE, NULL, NULL, &evaluator));
     PINION_TRY(pinion__evaluator_run(evaluator, dataset, part, NULL, 0, out));
 fail:
     pinion__evaluator_destroy(evaluator);

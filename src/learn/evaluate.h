@@ -6,13 +6,18 @@
 #define PINION_LEARN_EVALUATE_H
 
 #include "device/device.h"
+#include "plan/plan.h"
 #include <pinion/train.h>
 
 typedef struct pinion__evaluator pinion__evaluator;
 
-/* network and processors are borrowed and must outlive it. */
-int pinion__evaluator_create(pinion_context *ctx, const pinion_network *network, const pinion__processors *processors,
-                             int batch, pinion__evaluator **out);
+/* network and processors are borrowed and must outlive it. `kernels`: as in pinion__plan_tuning. Where there is a
+ * `trainer`'s runner (else NULL), evaluation takes its arena where it can, and with a memory limit it is planned so
+ * that it can: then training and evaluation together stay within the limit. */
+int pinion__evaluator_create(const pinion_network *network, const pinion__processors *processors, int batch,
+                             enum pinion_patience patience, const char *kernels, const pinion_runner *trainer,
+                             pinion__evaluator **out);
+const pinion_plan *pinion__evaluator_plan(const pinion__evaluator *evaluator);
 void pinion__evaluator_destroy(pinion__evaluator *evaluator);
 
 /* Top-1 and mean loss over a part of a data set, or over `count` samples of it (subset NULL: all). Every sample counts

@@ -47,6 +47,7 @@ static int check_counts(pinion_context *ctx, const pinion_train_options *o)
                    "val-split is %" PRId64 "; expected a number of samples", o->validation);
     PINION_FAIL_IF(o->validation == 0 && o->validation_indices, PINION_EINVAL,
                    "val-split: there are indices of samples, but their number is 0");
+    PINION_FAIL_IF(o->unfused != 0 && o->unfused != 1, PINION_EINVAL, "unfused is %d; expected 0 or 1", o->unfused);
     PINION_FAIL_IF(o->augment < -1 || o->augment > (PINION_AUGMENT_CROP | PINION_AUGMENT_FLIP), PINION_EINVAL,
                    "augment is %d; expected -1 or a combination of enum pinion_augment", o->augment);
 fail:
@@ -66,6 +67,8 @@ static int check_rates(pinion_context *ctx, const pinion_train_options *o)
                    "clip-norm is %g; expected 0 or a positive number", (double)o->clip_norm);
     PINION_FAIL_IF(!(o->label_smoothing >= 0 && o->label_smoothing < 1), PINION_EINVAL,
                    "label smoothing is %g; expected at least 0 and less than 1", (double)o->label_smoothing);
+    PINION_FAIL_IF(!isfinite(o->recompute_share) || o->recompute_share < 0, PINION_EINVAL,
+                   "recompute share is %g; expected 0 or a positive number", (double)o->recompute_share);
     PINION_FAIL_IF((int)o->optimizer < PINION_SGD || o->optimizer > PINION_ADAMW, PINION_EINVAL,
                    "optimizer is %d; expected PINION_SGD or PINION_ADAMW", (int)o->optimizer);
     PINION_FAIL_IF((int)o->schedule < PINION_SCHEDULE_CONSTANT || o->schedule > PINION_SCHEDULE_ONECYCLE, PINION_EINVAL,
@@ -110,7 +113,7 @@ fail:
     return status;
 }
 
-enum kind { INT, INT64, UINT64, REAL, STRING };
+enum kind { INT, INT64, UINT64, SIZE, REAL, STRING };
 
 typedef struct field {
     const char *key, *option; /* in metadata, on the command line */
@@ -149,7 +152,10 @@ static const field fields[] = {
     FIELD("augment", "augment", INT, augment, false, augment_words),
     FIELD("freeze", "freeze", STRING, freeze, false, NULL),
     FIELD("seed", "seed", UINT64, seed, false, NULL),
+    FIELD("unfused", "no-fuse", INT, unfused, false, NULL),
     FIELD("val-split", "val-split", INT64, validation, false, NULL),
+    FIELD("mem-limit", "mem-limit", SIZE, memory_limit, false, NULL),
+    FIELD("recompute-share", "mem-limit", REAL, recompute_share, true, NULL),
     FIELD("save-every", "save-every", INT64, save_every, true, NULL),
 };
 
@@ -191,6 +197,9 @@ static const char *field_text(const field *row, const pinion_train_options *opti
     case UINT64:
         snprintf(text, PINION__NUMBER_TEXT, "%" PRIu64, *(const uint64_t *)(const void *)at);
         break;
+    case SIZE:
+        snprintf(text, PINION__NUMBER_TEXT, "%zu", *(const size_t *)(const void *)at);
+        break;
     case REAL:
         pinion__real_write((double)*(const float *)(const void *)at, text);
         break;
@@ -206,6 +215,7 @@ static bool field_parse(const field *row, const char *text, pinion_train_options
 {
     void *at = member(row, options);
     int64_t integer;
+    uint64_t bytes;
     double real;
     switch (row->kind) {
     case INT:
@@ -217,6 +227,11 @@ static bool field_parse(const field *row, const char *text, pinion_train_options
         return pinion__integer_read(text, at);
     case UINT64:
         return pinion__unsigned_read(text, at);
+    case SIZE:
+        if (!pinion__unsigned_read(text, &bytes) || bytes > SIZE_MAX)
+            return false;
+        *(size_t *)at = (size_t)bytes;
+        return true;
     case REAL:
         if (!pinion__real_read(text, &real))
             return false;

@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Is the file's text under a key what the trainer has? */
@@ -96,23 +97,76 @@ fail:
     return status;
 }
 
+/* Does a plan have the kernels of the checkpoint (NULL: it says nothing of them)? */
+static int compare_plan(const pinion_plan *plan, const char *kernels, char **text, bool *same)
+{
+    int status = PINION_OK;
+    *same = true;
+    if (!kernels)
+        return PINION_OK;
+    status = pinion__plan_kernels(plan, text);
+    *same = status == PINION_OK && strcmp(*text, kernels) == 0;
+    return status;
+}
+
+/* PINION_OK and *same false: they differ; with `report` that is a failure. */
+static int compare_plans(const pinion_trainer *trainer, const pinion_checkpoint *checkpoint, bool report, bool *same)
+{
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    const char *path = checkpoint->file->path;
+    char *training = NULL, *evaluation = NULL;
+    bool same_evaluation = true;
+    PINION_TRY(compare_plan(trainer->plan, checkpoint->plan, &training, same));
+    *same = *same && trainer->plan->micro_batches == checkpoint->micro_batches;
+    if (report && !*same)
+        PINION_TRY(fail_plan(ctx, path, training, checkpoint->plan));
+    if (trainer->evaluator)
+        PINION_TRY(compare_plan(pinion__evaluator_plan(trainer->evaluator), checkpoint->evaluation, &evaluation,
+                                &same_evaluation));
+    if (report && !same_evaluation)
+        PINION_TRY(fail_plan(ctx, path, evaluation, checkpoint->evaluation));
+    *same = *same && same_evaluation;
+fail:
+    pinion__release(ctx, training);
+    pinion__release(ctx, evaluation);
+    return status;
+}
+
+/* Plans with exactly the checkpoint's kernels; nothing is measured. */
+static int repeat_plans(pinion_trainer *trainer, const pinion_checkpoint *checkpoint)
+{
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    const pinion__given_kernels given = {checkpoint->plan, checkpoint->evaluation, checkpoint->micro_batches};
+    status = pinion__trainer_build(trainer, checkpoint->isa, given);
+    if (status == PINION_EUNSUPPORTED) {
+        char cause[PINION__SENTENCE_MAX];
+        snprintf(cause, sizeof cause, "%s", pinion_context_error(ctx));
+        PINION_FAIL_IF(true, PINION_EINVAL, "%.400s: its plan cannot be repeated: %.500s", checkpoint->file->path,
+                       cause);
+    }
+    PINION_TRY(status);
+fail:
+    return status;
+}
+
 /* The plan of the checkpoint is used again, or refused. */
 static int restore_plan(pinion_trainer *trainer, const pinion_checkpoint *checkpoint)
 {
     pinion_context *ctx = trainer->ctx;
     int status = PINION_OK;
-    const char *path = checkpoint->file->path;
-    char *plan = NULL;
+    bool same = false;
     PINION_FAIL_IF(!can_run(ctx->isa, checkpoint->isa), PINION_EINVAL,
-                   "%s: was made with kernels for %s; this context may use %s", path, pinion__isa_name(checkpoint->isa),
-                   pinion__isa_name(ctx->isa));
-    if (checkpoint->isa != trainer->processors.at[0]->isa)
-        PINION_TRY(pinion__trainer_build(trainer, checkpoint->isa));
-    PINION_TRY(pinion__checkpoint_plan_text(trainer->plan, &plan));
-    if (strcmp(plan, checkpoint->plan) != 0)
-        PINION_TRY(fail_plan(ctx, path, plan, checkpoint->plan));
+                   "%s: was made with kernels for %s; this context may use %s", checkpoint->file->path,
+                   pinion__isa_name(checkpoint->isa), pinion__isa_name(ctx->isa));
+    if (checkpoint->isa == trainer->processors.at[0]->isa)
+        PINION_TRY(compare_plans(trainer, checkpoint, false, &same));
+    if (!same) {
+        PINION_TRY(repeat_plans(trainer, checkpoint));
+        PINION_TRY(compare_plans(trainer, checkpoint, true, &same));
+    }
 fail:
-    pinion__release(ctx, plan);
     return status;
 }
 
@@ -162,7 +216,7 @@ static int visit_moments(pinion_trainer *trainer, const pinion_checkpoint *check
             if (!copy)
                 continue;
             assert(tensor);
-            memcpy(buffer, tensor->data, tensor->bytes);
+            memcpy(buffer, tensor->data, (size_t)tensor->bytes);
             pinion__param_from_file(&network->params[i], buffer, moment);
         }
     }

@@ -270,13 +270,17 @@ fail:
 static void summarise(const session *run, pinion_train_result *result)
 {
     const pinion_trainer *trainer = run->trainer;
+    const pinion_plan_info plan = pinion_plan_get_info(trainer->plan);
     *result = (pinion_train_result){
         .steps = trainer->progress.step,
         .loss = trainer->progress.epoch_loss,
         .top1 = run->test_top1,
         .best_top1 = trainer->progress.best_top1,
         .seconds = milliseconds(run->begin_ns, pinion__now_ns()) / 1e3,
-        .arena_bytes = pinion_plan_get_info(trainer->plan).arena_bytes,
+        .arena_bytes = plan.arena_bytes,
+        .total_bytes = plan.total_bytes,
+        .recomputed = plan.recomputed,
+        .micro_batches = plan.micro_batches,
     };
     if (run->steps == 0)
         return;

@@ -81,7 +81,7 @@ fail:
     return status;
 }
 
-int pinion__trainer_build(pinion_trainer *trainer, enum pinion__isa isa)
+int pinion__trainer_build(pinion_trainer *trainer, enum pinion__isa isa, pinion__given_kernels given)
 {
     pinion_context *ctx = trainer->ctx;
     int status = PINION_OK;
@@ -99,16 +99,23 @@ int pinion__trainer_build(pinion_trainer *trainer, enum pinion__isa isa)
     pinion_plan_options plan = pinion_plan_options_default();
     plan.mode = PINION_TRAIN;
     plan.batch = options->batch;
+    plan.patience = options->patience;
     plan.optimizer = options->optimizer;
     plan.momentum = options->momentum;
     plan.weight_decay = options->weight_decay;
     plan.label_smoothing = options->label_smoothing;
     plan.clip = options->clip_norm > 0;
     plan.freeze = options->freeze;
-    PINION_TRY(pinion__plan_create(trainer->network, &plan, processors->at, processors->count, &trainer->plan));
+    plan.memory_limit = options->memory_limit;
+    plan.recompute_share = options->recompute_share;
+    plan.unfused = options->unfused;
+    const pinion__plan_tuning tuning = {.kernels = given.training, .micro_batches = given.micro_batches};
+    PINION_TRY(
+        pinion__plan_create_tuned(trainer->network, &plan, &tuning, processors->at, processors->count, &trainer->plan));
     PINION_TRY(pinion_runner_create(trainer->plan, &trainer->runner));
     if (trainer->validation_subset || pinion_dataset_get_info(trainer->dataset).test_count > 0)
-        PINION_TRY(pinion__evaluator_create(ctx, trainer->network, processors, options->batch, &trainer->evaluator));
+        PINION_TRY(pinion__evaluator_create(trainer->network, processors, options->batch, options->patience,
+                                            given.evaluation, trainer->runner, &trainer->evaluator));
 fail:
     return status;
 }
@@ -175,7 +182,7 @@ int pinion_trainer_create(pinion_network *network, pinion_dataset *dataset, cons
     PINION_TRY(set_output(trainer));
     PINION_TRY(pinion__checkpoint_model(network, &trainer->model, &trainer->description));
     PINION_TRY(pinion__processors_discover(ctx, &trainer->processors));
-    PINION_TRY(pinion__trainer_build(trainer, ctx->isa));
+    PINION_TRY(pinion__trainer_build(trainer, ctx->isa, (pinion__given_kernels){NULL, NULL, 0}));
     *out = trainer;
     trainer = NULL;
 fail:
@@ -201,6 +208,11 @@ void pinion_trainer_destroy(pinion_trainer *trainer)
     pinion__release(ctx, trainer->model);
     pinion__release(ctx, trainer->description);
     pinion__release(ctx, trainer);
+}
+
+pinion_plan_info pinion_trainer_get_plan(const pinion_trainer *trainer)
+{
+    return pinion_plan_get_info(trainer ? trainer->plan : NULL);
 }
 
 void pinion_trainer_set_log_bytes(pinion_trainer *trainer, int64_t (*position)(void *user), void *user)

@@ -53,8 +53,15 @@ struct pinion_trainer {
     void *log_user;
 };
 
+/* Kernels that plans must use, as pinion__plan_kernels writes them; NULL: the plan chooses. And into how many parts the
+ * training's batch is cut; 0: as many as the memory limit asks for. */
+typedef struct pinion__given_kernels {
+    const char *training, *evaluation;
+    int micro_batches;
+} pinion__given_kernels;
+
 /* (Re)builds plan, runner and evaluator for kernels of an instruction set that this context may use. */
-int pinion__trainer_build(pinion_trainer *trainer, enum pinion__isa isa);
+int pinion__trainer_build(pinion_trainer *trainer, enum pinion__isa isa, pinion__given_kernels given);
 
 /* PINION_ENONFINITE names the first weight with a value that is not finite. */
 int pinion__trainer_check_weights(const pinion_trainer *trainer);

@@ -30,6 +30,8 @@ typedef struct pinion__builder {
     int input, labels;           /* tensors */
     int squares, scale;          /* clipping: tensors, -1: none */
     int slots_used;
+    pinion__task *prologue; /* tasks that will stand in front of all others (fold.c) */
+    size_t prologue_count, prologue_capacity;
 } pinion__builder;
 
 /* One task to be: what emit looks operands up by. */
@@ -64,11 +66,59 @@ int pinion__build_forward(pinion__builder *b);
 int pinion__build_backward(pinion__builder *b);
 int pinion__build_updates(pinion__builder *b, int layer); /* called by backward, after each layer */
 int pinion__build_clipping(pinion__builder *b);           /* called by backward, at the end */
+int pinion__build_fuse(pinion__builder *b);               /* unless options.unfused */
+int pinion__build_in_place(pinion_plan *plan);            /* nor this; nor with tuning.separate */
 int pinion__plan_select(pinion_plan *plan, const pinion__plan_tuning *tuning);
+int pinion__plan_prologue(pinion__builder *b);
+int pinion__plan_fit(pinion_plan *plan, const pinion__plan_tuning *tuning); /* layout, within the limit if it can */
 int pinion__plan_layout(pinion_plan *plan, bool separate);
 int pinion__plan_order(pinion_plan *plan);
 
+/* A run of bytes to be placed: it shares none with others that live at the same time. */
+typedef struct pinion__block {
+    size_t bytes;    /* a multiple of the alignment */
+    int first, last; /* tasks */
+    int storage;     /* ties are broken by it */
+    size_t best;     /* out: its offset */
+    size_t offset;   /* scratch of the packing, as the next */
+    double key;
+} pinion__block;
+
+/* Places blocks, which it reorders; *total is where the last of them ends. */
+int pinion__layout_pack(pinion_context *ctx, pinion__block *blocks, size_t count, size_t *total);
+size_t pinion__plan_alignment(const pinion_plan *plan);
+
+/* A plan whose batch is cut into `micro_batches` parts, with as little recomputation as its limit asks for. Where no
+ * recomputation suffices it is the smallest found. lean: see pinion_plan. Arguments are checked. */
+int pinion__plan_create_parts(const pinion_network *network, const pinion_plan_options *options,
+                              const pinion__plan_tuning *tuning, pinion__processor *const *processors,
+                              int processor_count, int micro_batches, bool lean, pinion_plan **out);
+/* The first plan within the limit, by rising number of parts, then lean; PINION_ENOMEM says which limit would do. */
+int pinion__plan_create_within(const pinion_network *network, const pinion_plan_options *options,
+                               const pinion__plan_tuning *tuning, pinion__processor *const *processors,
+                               int processor_count, pinion_plan **out);
+/* Rewrites the plan so that its arena is at most arena_bytes, or as small as recomputation makes it; layout follows. */
+int pinion__plan_recompute(pinion_plan *plan, size_t arena_bytes);
+/* Rewrites the plan so that its arena is as small as recomputation makes it that takes at most `share` of a step,
+ * unless the arena stays above arena_bytes. */
+int pinion__plan_recompute_cheaply(pinion_plan *plan, double share, size_t arena_bytes);
+
+/* Arguments of a task whose operands are of the right shape but lie nowhere: what kernels are asked with. */
+pinion__args pinion__plan_task_args(const pinion_plan *plan, const pinion__task *task);
+/* Gives one task its first applicable kernel and makes its scratch. */
+int pinion__plan_select_task(pinion_plan *plan, pinion__task *task);
+
+/* Can the batch normalisation be folded into the weights of the convolution (or linear layer) in front of it? */
+bool pinion__plan_can_fold(const pinion__builder *b, const pinion__task *conv, const pinion__task *batchnorm);
+/* Does so: the convolution's weights and bias become folded ones that a task of the prologue makes. The caller
+ * redirects its output and removes the batch normalisation. */
+int pinion__plan_fold(pinion__builder *b, pinion__task *conv, const pinion__task *batchnorm);
+/* Will the weights of the task be prepared by this kernel, where its prepared_bytes are not 0? */
+bool pinion__plan_prepares(const pinion_plan *plan, const pinion__task *task, const pinion__kernel *kernel);
+
 /* "layer1.0.conv1" or "" for tasks of no single layer. */
 const char *pinion__task_layer_name(const pinion_plan *plan, const pinion__task *task);
+/* "conv2d", "conv2d+sgd": the op, and what is fused into it. */
+const char *pinion__task_what(const pinion__task *task);
 
 #endif

@@ -7,7 +7,12 @@
  * nothing is copied. Bytes may be shared as long as nobody writes them. So before a contribution is added to a gradient
  * whose bytes some other gradient also names and whose readers are not all emitted yet, it gets bytes of its own by a
  * copy (own_bytes). All tasks that read the bytes before stand earlier in the serial order, and edges keep them there.
+ *
+ * Over micro-batches the gradients of parameters add up: a backward_weights overwrites them in the first part and adds
+ * to them in the others, and all updates follow the last part. Where backward_data reads those of its own part (batch
+ * normalisation), each part writes its own, and a task adds them to the sum.
  */
+#include "op/operands.h"
 #include "plan/build.h"
 
 static bool passes_on(const pinion__op *op)
@@ -20,7 +25,7 @@ static pinion__tensor gradient_shape(const pinion__builder *b, int layer)
     const pinion_shape *shape = &b->network->layers[layer].output;
     return (pinion__tensor){.role = PINION__D_OUTPUT,
                             .layer = layer,
-                            .n = b->plan->options.batch,
+                            .n = b->plan->samples,
                             .h = shape->h,
                             .w = shape->w,
                             .c = shape->c,
@@ -132,6 +137,31 @@ fail:
     return status;
 }
 
+static bool reads_parameter_gradients(const pinion__op *op)
+{
+    const pinion__operands *operands = &op->pass[PINION__BACKWARD_DATA];
+    for (int i = 0; i < operands->count; i++)
+        if (operands->at[i].role == PINION__D_PARAM)
+            return true;
+    return false;
+}
+
+static int make_d_param(pinion__builder *b, int index, int which, bool carried)
+{
+    pinion_context *ctx = b->ctx;
+    int status = PINION_OK;
+    int *out = &b->layers[index].d_params[which];
+    const pinion__param_spec *spec = &b->network->params[b->network->layers[index].params[which]].spec;
+    pinion__tensor shape = {.role = PINION__D_PARAM, .layer = index, .index = which, .element_bytes = 4};
+    shape.n = spec->n, shape.h = spec->h, shape.w = spec->w, shape.c = spec->c;
+    PINION_TRY(pinion__build_tensor(b, PINION__PLACE_ARENA, 0, &shape, out));
+    pinion__storage *storage = &b->plan->storages[b->plan->tensors[*out].storage];
+    storage->kept = b->plan->options.clip && (b->plan->micro_batches == 1 || carried);
+    storage->carried = carried;
+fail:
+    return status;
+}
+
 static int backward_weights(pinion__builder *b, int index)
 {
     pinion_context *ctx = b->ctx;
@@ -140,31 +170,40 @@ static int backward_weights(pinion__builder *b, int index)
     const pinion__layer *layer = pinion__build_layer(b, index);
     if (!build->trained)
         return PINION_OK;
-    for (int i = 0; i < PINION__MAX_PARAMS; i++) {
-        if (layer->params[i] < 0)
-            continue;
-        const pinion__param_spec *spec = &b->network->params[layer->params[i]].spec;
-        pinion__tensor shape = {.role = PINION__D_PARAM, .layer = index, .index = i, .element_bytes = 4};
-        shape.n = spec->n, shape.h = spec->h, shape.w = spec->w, shape.c = spec->c;
-        PINION_TRY(pinion__build_tensor(b, PINION__PLACE_ARENA, 0, &shape, &build->d_params[i]));
-        b->plan->storages[b->plan->tensors[build->d_params[i]].storage].kept = b->plan->options.clip != 0;
-    }
+    bool carried = b->plan->micro_batches > 1 && !reads_parameter_gradients(build->op);
+    for (int i = 0; i < PINION__MAX_PARAMS; i++)
+        if (layer->params[i] >= 0)
+            PINION_TRY(make_d_param(b, index, i, carried));
     PINION_TRY(pinion__build_emit(b, &(pinion__emission){.op = build->op,
                                                          .attributes = &layer->attributes,
                                                          .pass = PINION__BACKWARD_WEIGHTS,
                                                          .layer = index,
                                                          .param = -1}));
+    b->plan->tasks[b->plan->task_count - 1].adds_up = carried;
 fail:
     return status;
 }
 
-static bool reads_parameter_gradients(const pinion__op *op)
+/* Adds the gradients that a part has of its own to the sum over all parts, which the updates read. */
+static int add_up(pinion__builder *b, int index)
 {
-    const pinion__operands *operands = &op->pass[PINION__BACKWARD_DATA];
-    for (int i = 0; i < operands->count; i++)
-        if (operands->at[i].role == PINION__D_PARAM)
-            return true;
-    return false;
+    pinion_context *ctx = b->ctx;
+    int status = PINION_OK;
+    const pinion__op *add = pinion__op_get(PINION__OP_add);
+    int *d_params = b->layers[index].d_params;
+    for (int i = 0; i < PINION__MAX_PARAMS; i++) {
+        int part = d_params[i], operand[PINION__MAX_OPERANDS];
+        if (part < 0)
+            continue;
+        PINION_TRY(make_d_param(b, index, i, true));
+        operand[PINION__ADD_BACKWARD_DATA_DY] = part;
+        operand[PINION__ADD_BACKWARD_DATA_DX] = d_params[i];
+        pinion__emission sum = {.op = add, .pass = PINION__BACKWARD_DATA, .layer = index, .param = -1};
+        PINION_TRY(pinion__build_task(b, &sum, operand));
+        b->plan->tasks[b->plan->task_count - 1].adds_up = true;
+    }
+fail:
+    return status;
 }
 
 static int backward_layer(pinion__builder *b, int index)
@@ -180,7 +219,9 @@ static int backward_layer(pinion__builder *b, int index)
     if (!weights_first)
         PINION_TRY(backward_weights(b, index));
     build->finished = true;
-    if (build->trained)
+    if (weights_first && b->plan->micro_batches > 1)
+        PINION_TRY(add_up(b, index));
+    if (build->trained && b->plan->micro_batches == 1)
         PINION_TRY(pinion__build_updates(b, index));
 fail:
     return status;
@@ -193,6 +234,9 @@ int pinion__build_backward(pinion__builder *b)
     for (int i = (int)b->network->layer_count; i >= 0; i--)
         if (b->layers[i].needed)
             PINION_TRY(backward_layer(b, i));
+    for (int i = (int)b->network->layer_count - 1; i >= 0 && b->plan->micro_batches > 1; i--)
+        if (b->layers[i].trained)
+            PINION_TRY(pinion__build_updates(b, i));
     if (b->plan->options.clip)
         PINION_TRY(pinion__build_clipping(b));
 fail:

@@ -15,11 +15,7 @@ enum { ALIGNMENT = 64 };
 
 enum order { BY_SIZE, BY_AREA, BY_LIFE, BY_START, ORDERS };
 
-typedef struct block {
-    size_t bytes, offset;
-    int first, last, storage;
-    double key; /* larger goes first */
-} block;
+typedef pinion__block block;
 
 static void use(pinion__storage *storage, int task)
 {
@@ -30,6 +26,8 @@ static void use(pinion__storage *storage, int task)
 
 static void find_lives(pinion_plan *plan)
 {
+    for (size_t s = 0; s < plan->storage_count; s++)
+        plan->storages[s].first = plan->storages[s].last = -1;
     for (int t = 0; t < (int)plan->task_count; t++) {
         const pinion__task *task = &plan->tasks[t];
         for (int i = 0; i < PINION__MAX_OPERANDS; i++)
@@ -38,12 +36,18 @@ static void find_lives(pinion_plan *plan)
         if (task->scratch >= 0)
             use(&plan->storages[task->scratch], t);
     }
-    for (size_t s = 0; s < plan->storage_count; s++)
-        if (plan->storages[s].kept && plan->storages[s].first >= 0)
-            plan->storages[s].last = (int)plan->task_count;
+    for (size_t s = 0; s < plan->storage_count; s++) {
+        pinion__storage *storage = &plan->storages[s];
+        if (storage->first < 0)
+            continue;
+        if (storage->kept || storage->carried)
+            storage->last = (int)plan->task_count;
+        if (storage->carried)
+            storage->first = 0;
+    }
 }
 
-static size_t alignment(const pinion_plan *plan)
+size_t pinion__plan_alignment(const pinion_plan *plan)
 {
     size_t largest = ALIGNMENT;
     for (int i = 0; i < plan->processor_count; i++)
@@ -59,7 +63,7 @@ static bool in_arena(const pinion__storage *storage)
 
 size_t pinion__plan_live_bytes(const pinion_plan *plan)
 {
-    size_t align = alignment(plan), most = 0;
+    size_t align = pinion__plan_alignment(plan), most = 0;
     for (int t = 0; t < (int)plan->task_count; t++) {
         size_t live = 0;
         for (size_t s = 0; s < plan->storage_count; s++) {
@@ -74,7 +78,7 @@ size_t pinion__plan_live_bytes(const pinion_plan *plan)
 
 static size_t collect(const pinion_plan *plan, bool separate, block *blocks)
 {
-    size_t count = 0, align = alignment(plan);
+    size_t count = 0, align = pinion__plan_alignment(plan);
     for (size_t s = 0; s < plan->storage_count; s++) {
         const pinion__storage *storage = &plan->storages[s];
         if (!in_arena(storage))
@@ -140,11 +144,23 @@ static size_t pack(block *blocks, size_t count, const block **placed)
     return total;
 }
 
-static void keep(pinion_plan *plan, const block *blocks, size_t count, size_t total)
+int pinion__layout_pack(pinion_context *ctx, pinion__block *blocks, size_t count, size_t *total)
 {
-    plan->arena_bytes = total;
-    for (size_t i = 0; i < count; i++)
-        plan->storages[blocks[i].storage].offset = blocks[i].offset;
+    int status = PINION_OK;
+    const block **placed = NULL;
+    PINION_TRY(pinion__alloc(ctx, count + 1, sizeof *placed, "the layout of a plan", &placed));
+    size_t least = SIZE_MAX;
+    for (int order = 0; order < ORDERS; order++) {
+        sort(blocks, count, (enum order)order);
+        size_t bytes = pack(blocks, count, placed);
+        for (size_t i = 0; i < count && bytes < least; i++)
+            blocks[i].best = blocks[i].offset;
+        least = bytes < least ? bytes : least;
+    }
+    *total = least;
+fail:
+    pinion__release(ctx, placed);
+    return status;
 }
 
 int pinion__plan_layout(pinion_plan *plan, bool separate)
@@ -152,20 +168,13 @@ int pinion__plan_layout(pinion_plan *plan, bool separate)
     pinion_context *ctx = plan->ctx;
     int status = PINION_OK;
     block *blocks = NULL;
-    const block **placed = NULL;
     find_lives(plan);
-    PINION_TRY(pinion__alloc(ctx, plan->storage_count, sizeof *blocks, "the layout of a plan", &blocks));
-    PINION_TRY(pinion__alloc(ctx, plan->storage_count, sizeof *placed, "the layout of a plan", &placed));
+    PINION_TRY(pinion__alloc(ctx, plan->storage_count + 1, sizeof *blocks, "the layout of a plan", &blocks));
     size_t count = collect(plan, separate, blocks);
-    plan->arena_bytes = SIZE_MAX;
-    for (int order = 0; order < ORDERS; order++) {
-        sort(blocks, count, (enum order)order);
-        size_t total = pack(blocks, count, placed);
-        if (total < plan->arena_bytes)
-            keep(plan, blocks, count, total);
-    }
+    PINION_TRY(pinion__layout_pack(ctx, blocks, count, &plan->arena_bytes));
+    for (size_t i = 0; i < count; i++)
+        plan->storages[blocks[i].storage].offset = blocks[i].best;
 fail:
-    pinion__release(ctx, placed);
     pinion__release(ctx, blocks);
     return status;
 }

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum space { ARENA, WEIGHTS, MOMENTS, SPACES };
+enum space { ARENA, WEIGHTS, MOMENTS, PREPARED, SPACES };
 
 typedef struct access {
     size_t begin, end; /* bytes */
@@ -45,6 +45,8 @@ static int space_of(const pinion__storage *storage)
         return WEIGHTS;
     case PINION__PLACE_MOMENTS:
         return MOMENTS;
+    case PINION__PLACE_PREPARED:
+        return PREPARED;
     default:
         return -1; /* the caller's: never written */
     }
@@ -118,18 +120,24 @@ fail:
     return status;
 }
 
+static int touch_storage(walk *w, int task, int index, bool write)
+{
+    if (index < 0)
+        return PINION_OK;
+    const pinion__storage *storage = &w->plan->storages[index];
+    return touch(w, &w->spaces[space_of(storage)],
+                 (access_record){storage->offset, storage->offset + storage->bytes, task, write});
+}
+
 static int touch_all(walk *w, int index)
 {
     pinion_context *ctx = w->ctx;
     int status = PINION_OK;
     PINION_TRY(touch_operands(w, index, false));
     PINION_TRY(touch_operands(w, index, true));
-    int scratch = w->plan->tasks[index].scratch;
-    if (scratch >= 0) {
-        const pinion__storage *storage = &w->plan->storages[scratch];
-        access_record record = {storage->offset, storage->offset + storage->bytes, index, true};
-        PINION_TRY(touch(w, &w->spaces[ARENA], record));
-    }
+    const pinion__task *task = &w->plan->tasks[index];
+    PINION_TRY(touch_storage(w, index, task->scratch, true));
+    PINION_TRY(touch_storage(w, index, task->prepared, task->prepare));
 fail:
     return status;
 }

@@ -3,6 +3,7 @@
  * Making a plan, stage by stage, and telling about it.
  */
 #include "plan/build.h"
+#include "plan/candidates.h"
 
 #include <math.h>
 #include <string.h>
@@ -20,6 +21,11 @@ const char *pinion__task_layer_name(const pinion_plan *plan, const pinion__task 
     return task->layer < 0 ? "" : plan->network->layers[task->layer].name;
 }
 
+const char *pinion__task_what(const pinion__task *task)
+{
+    return task->what[0] ? task->what : task->op->name;
+}
+
 static int check_training(pinion_context *ctx, const pinion_plan_options *options)
 {
     int status = PINION_OK;
@@ -29,6 +35,8 @@ static int check_training(pinion_context *ctx, const pinion_plan_options *option
                    "momentum is %g; expected 0 to less than 1", (double)options->momentum);
     PINION_FAIL_IF(!(options->weight_decay >= 0.0f && isfinite(options->weight_decay)), PINION_EINVAL,
                    "weight decay is %g; expected 0 or more", (double)options->weight_decay);
+    PINION_FAIL_IF(!(options->recompute_share >= 0.0f && isfinite(options->recompute_share)), PINION_EINVAL,
+                   "recompute share is %g; expected 0 or more", (double)options->recompute_share);
     PINION_FAIL_IF(!(options->label_smoothing >= 0.0f && options->label_smoothing < 1.0f), PINION_EINVAL,
                    "label smoothing is %g; expected 0 to less than 1", (double)options->label_smoothing);
 fail:
@@ -47,6 +55,9 @@ static int check(pinion_context *ctx, const pinion_network *network, const pinio
                    "mode %d is unknown; expected PINION_INFER or PINION_TRAIN", (int)options->mode);
     PINION_FAIL_IF(options->batch < 1 || options->batch > MAX_BATCH, PINION_EINVAL, "batch is %d; expected 1 to %d",
                    options->batch, MAX_BATCH);
+    PINION_FAIL_IF((int)options->patience < PINION_PATIENCE_ESTIMATE || options->patience > PINION_PATIENCE_PATIENT,
+                   PINION_EINVAL, "patience %d is unknown; expected a value of enum pinion_patience",
+                   (int)options->patience);
     PINION_FAIL_IF(processors < 1 || processors > MAX_PROCESSORS, PINION_EINVAL,
                    "a plan for %d processors; expected 1 to %d", processors, MAX_PROCESSORS);
     if (options->mode == PINION_TRAIN)
@@ -101,11 +112,11 @@ static int make_persistent(pinion__builder *b)
     pinion_context *ctx = b->ctx;
     int status = PINION_OK;
     const pinion_network *network = b->network;
-    pinion__tensor input = {.role = PINION__INPUT, .layer = -1, .n = b->plan->options.batch, .element_bytes = 4};
+    pinion__tensor input = {.role = PINION__INPUT, .layer = -1, .n = b->plan->samples, .element_bytes = 4};
     input.h = network->input.h, input.w = network->input.w, input.c = network->input.c;
     PINION_TRY(pinion__build_tensor(b, PINION__PLACE_BATCH, 0, &input, &b->input));
     pinion__tensor labels = {.role = PINION__LABELS, .layer = -1, .h = 1, .w = 1, .c = 1, .element_bytes = 4};
-    labels.n = b->plan->options.batch;
+    labels.n = b->plan->samples;
     PINION_TRY(pinion__build_tensor(b, PINION__PLACE_LABELS, 0, &labels, &b->labels));
     for (size_t p = 0; p < network->param_count; p++) {
         const pinion__param *param = &network->params[p];
@@ -156,12 +167,18 @@ static int build(pinion__builder *b)
     PINION_TRY(pinion__build_forward(b));
     if (b->plan->options.mode == PINION_TRAIN)
         PINION_TRY(pinion__build_backward(b));
+    if (!b->plan->options.unfused)
+        PINION_TRY(pinion__build_fuse(b));
+    if (!b->plan->options.unfused && !b->tuning.separate)
+        PINION_TRY(pinion__build_in_place(b->plan));
     PINION_TRY(pinion__plan_select(b->plan, &b->tuning));
-    PINION_TRY(pinion__plan_layout(b->plan, b->tuning.separate));
+    PINION_TRY(pinion__plan_prologue(b));
+    PINION_TRY(pinion__plan_fit(b->plan, &b->tuning));
     PINION_TRY(pinion__plan_order(b->plan));
 fail:
     pinion__release(ctx, b->layers);
     pinion__release(ctx, b->params);
+    pinion__release(ctx, b->prologue);
     return status;
 }
 
@@ -181,20 +198,19 @@ fail:
     return status;
 }
 
-int pinion__plan_create_tuned(const pinion_network *network, const pinion_plan_options *options,
+int pinion__plan_create_parts(const pinion_network *network, const pinion_plan_options *options,
                               const pinion__plan_tuning *tuning, pinion__processor *const *processors,
-                              int processor_count, pinion_plan **out)
+                              int processor_count, int micro_batches, bool lean, pinion_plan **out)
 {
     pinion_context *ctx = network->ctx;
     int status = PINION_OK;
     pinion_plan *plan = NULL;
-    PINION_TRY(check(ctx, network, options, processor_count));
-    /* A plan names places in the weights block, so they are fixed from now on; a network that had no weights gets
-     * zeros. */
-    PINION_TRY(pinion__network_allocate((pinion_network *)network));
     PINION_TRY(pinion__alloc_zeroed(ctx, 1, sizeof *plan, "a plan", &plan));
     plan->ctx = ctx;
     plan->network = network;
+    plan->micro_batches = micro_batches;
+    plan->lean = lean;
+    plan->samples = options->batch / micro_batches;
     plan->processor_count = processor_count;
     memcpy(plan->processors, processors, (size_t)processor_count * sizeof *processors);
     PINION_TRY(copy_options(plan, options));
@@ -203,11 +219,26 @@ int pinion__plan_create_tuned(const pinion_network *network, const pinion_plan_o
         b.tuning = *tuning;
     PINION_TRY(build(&b));
     for (size_t t = 0; t < plan->task_count; t++)
-        plan->macs += (int64_t)plan->tasks[t].macs;
+        plan->macs += plan->tasks[t].recomputed ? 0 : (int64_t)plan->tasks[t].macs * micro_batches;
     *out = plan;
     return PINION_OK;
 fail:
     pinion_plan_destroy(plan);
+    return status;
+}
+
+int pinion__plan_create_tuned(const pinion_network *network, const pinion_plan_options *options,
+                              const pinion__plan_tuning *tuning, pinion__processor *const *processors,
+                              int processor_count, pinion_plan **out)
+{
+    pinion_context *ctx = network->ctx;
+    int status = PINION_OK;
+    PINION_TRY(check(ctx, network, options, processor_count));
+    /* A plan names places in the weights block, so they are fixed from now on; a network that had no weights gets
+     * zeros. */
+    PINION_TRY(pinion__network_allocate((pinion_network *)network));
+    PINION_TRY(pinion__plan_create_within(network, options, tuning, processors, processor_count, out));
+fail:
     return status;
 }
 
@@ -244,6 +275,7 @@ void pinion_plan_destroy(pinion_plan *plan)
     pinion_context *ctx = plan->ctx;
     for (size_t t = 0; t < plan->task_count; t++)
         pinion__release(ctx, plan->tasks[t].after);
+    pinion__candidates_clear(plan);
     pinion__release(ctx, plan->tasks);
     pinion__release(ctx, plan->tensors);
     pinion__release(ctx, plan->storages);
@@ -261,7 +293,13 @@ pinion_plan_info pinion_plan_get_info(const pinion_plan *plan)
     return (pinion_plan_info){.tasks = (int)plan->task_count,
                               .arena_bytes = plan->arena_bytes,
                               .moments_bytes = plan->moments_bytes,
-                              .macs = plan->macs};
+                              .total_bytes = pinion__plan_total_bytes(plan),
+                              .recomputed = plan->recomputed,
+                              .micro_batches = plan->micro_batches,
+                              .macs = plan->macs,
+                              .measured_tasks = plan->measured_tasks,
+                              .measuring_ms = plan->measuring_ms,
+                              .predicted_ms = pinion__candidates_predict(plan)};
 }
 
 int pinion_plan_get_task(const pinion_plan *plan, int index, pinion_task_info *out)
@@ -275,12 +313,15 @@ int pinion_plan_get_task(const pinion_plan *plan, int index, pinion_task_info *o
                    plan->task_count);
     const pinion__task *task = &plan->tasks[index];
     *out = (pinion_task_info){.layer = pinion__task_layer_name(plan, task),
-                              .op = task->op->name,
-                              .pass = pinion__pass_name(task->pass),
+                              .op = pinion__task_what(task),
+                              .pass = task->recomputed ? "recompute" : pinion__pass_name(task->pass),
                               .processor = plan->processors[task->processor]->name,
                               .kernel = task->kernel->name,
                               .macs = (int64_t)task->macs,
-                              .scratch_bytes = task->scratch_bytes};
+                              .scratch_bytes = task->scratch_bytes,
+                              .ms = pinion__candidates_ms(plan, task)};
+    for (int i = 0; i < task->fused_count; i++)
+        out->fused[i] = plan->network->layers[task->fused[i]].name;
 fail:
     return status;
 }

@@ -18,10 +18,11 @@
 
 enum pinion__place {
     PINION__PLACE_ARENA,
-    PINION__PLACE_WEIGHTS, /* offset into network->block */
-    PINION__PLACE_MOMENTS, /* offset into the runner's block of optimiser state */
-    PINION__PLACE_BATCH,   /* the caller's images */
-    PINION__PLACE_LABELS   /* the caller's labels */
+    PINION__PLACE_WEIGHTS,  /* offset into network->block */
+    PINION__PLACE_MOMENTS,  /* offset into the runner's block of optimiser state */
+    PINION__PLACE_PREPARED, /* offset into the runner's block of prepared weights */
+    PINION__PLACE_BATCH,    /* the caller's images */
+    PINION__PLACE_LABELS    /* the caller's labels */
 };
 
 typedef struct pinion__storage {
@@ -29,6 +30,7 @@ typedef struct pinion__storage {
     size_t bytes;
     size_t offset;
     bool kept;       /* readable after the step's end */
+    bool carried;    /* a gradient that adds up over the micro-batches: it lives as long as the plan */
     int first, last; /* tasks that use it first and last in the serial order; -1: none; last = task count: until the
                         step's end */
 } pinion__storage;
@@ -54,14 +56,39 @@ typedef struct pinion__task {
     int n0, n1;                        /* slice of the batch */
     int operand[PINION__MAX_OPERANDS]; /* tensors; -1: absent */
     bool accumulate;
-    int processor; /* index into plan->processors */
+    enum pinion__activation activation;
+    pinion__update update; /* of a backward_weights that updates; else op is PINION__OP_COUNT */
+    bool prepare;          /* runs the kernel's prepare, into the storage `prepared` */
+    bool recomputed;       /* gives an activation once more for the backward pass */
+    bool adds_up;          /* accumulates from the second micro-batch on */
+    int prepared;          /* storage of prepared weights, -1: none */
+    int processor;         /* index into plan->processors */
+    int record;            /* 1 + index into plan->records; 0: none (prologue) */
     const pinion__kernel *kernel;
     size_t scratch_bytes;
     int scratch; /* storage, -1: none */
     int *after;  /* tasks that must be done before it, ascending, within the same step */
     int after_count;
     double macs;
+    int fused[PINION_MAX_FUSED]; /* further layers whose work it does (fuse.c) */
+    int fused_count;
+    char what[64]; /* "batchnorm+add+relu" of a fused task; "": op's name */
 } pinion__task;
+
+/* A kernel that could run a task, and its time. */
+typedef struct pinion__candidate {
+    const pinion__kernel *kernel;
+    double ms;       /* NaN: not known */
+    int repetitions; /* 0: not known */
+} pinion__candidate;
+
+/* What tasks that are the same work share: candidates in order of preference, and their times. */
+typedef struct pinion__record {
+    char *key;                  /* pinion__candidates_key */
+    int first, count;           /* of plan->candidates */
+    int task;                   /* one of the tasks, as numbered during selection */
+    enum pinion_patience level; /* with which all candidates were timed; ESTIMATE: not all of them were */
+} pinion__record;
 
 struct pinion_plan {
     pinion_context *ctx;
@@ -78,10 +105,22 @@ struct pinion_plan {
     size_t storage_count, storage_capacity;
     pinion__task *tasks;
     size_t task_count, task_capacity;
-    int gate;   /* training: the loss' forward task; tasks past it wait for the loss to be found finite. -1: none */
-    int output; /* tensor of the network's output (logits) */
-    int loss;   /* tensor of the losses (n,1,1,1); -1 in inference */
-    size_t arena_bytes, moments_bytes;
+    pinion__record *records;
+    size_t record_count, record_capacity;
+    pinion__candidate *candidates;
+    size_t candidate_count, candidate_capacity;
+    int measured_tasks; /* records that were timed for this plan */
+    double measuring_ms;
+    int prologue; /* so many tasks at the front run only when the weights have changed (inference) */
+    int gate;     /* training: the loss' forward task; tasks past it wait for the loss to be found finite. -1: none */
+    bool lean;    /* inference within a tight limit: weights are neither folded nor prepared */
+    int micro_batches; /* equal parts of the batch that run one after the other; 1: it is not cut */
+    int samples;       /* of one part: what n of the activations is */
+    int part_end;      /* tasks from here on run once a step, after all parts */
+    int recomputed;    /* tasks that give an activation once more */
+    int output;        /* tensor of the network's output (logits) */
+    int loss;          /* tensor of the losses (n,1,1,1); -1 in inference */
+    size_t arena_bytes, moments_bytes, prepared_bytes;
     int *param_moments; /* per parameter: offset/64 of its first moment in the moments block, -1: none (frozen or a
                            state) */
     int moments_per_param;
@@ -93,6 +132,10 @@ typedef struct pinion__plan_tuning {
     /* The processor of task `index`, 0 … processor_count-1. NULL: the first. */
     int (*processor_of)(void *user, int index);
     void *user;
+    /* Kernels that must be used, as pinion__plan_kernels writes them; no task is timed. Tasks that it does not name get
+     * the first applicable kernel. PINION_EUNSUPPORTED: a kernel that is not there or does not apply. NULL: none. */
+    const char *kernels;
+    int micro_batches; /* into exactly so many parts the batch is cut; 0: into as many as the limit asks for */
     bool separate; /* no gradient shares the bytes of another, no bytes are used twice: what a shared layout must equal
                     */
 } pinion__plan_tuning;
@@ -104,6 +147,15 @@ int pinion__plan_create(const pinion_network *network, const pinion_plan_options
 int pinion__plan_create_tuned(const pinion_network *network, const pinion_plan_options *options,
                               const pinion__plan_tuning *tuning, pinion__processor *const *processors,
                               int processor_count, pinion_plan **out);
+
+/* One line a task behind the prologue, "LAYER OP PASS KERNEL", in the order of the plan: what must be the same for the
+ * same bits. OP of a fused task is "conv2d+relu". The caller owns *out. */
+int pinion__plan_kernels(const pinion_plan *plan, char **out);
+
+/* Bytes that running the plan needs in all: see pinion_plan_options.memory_limit. */
+size_t pinion__plan_total_bytes(const pinion_plan *plan);
+/* Without the network's weights and the arena. */
+size_t pinion__plan_fixed_bytes(const pinion_plan *plan);
 
 /* The most bytes that are live during one task: no layout is smaller. */
 size_t pinion__plan_live_bytes(const pinion_plan *plan);

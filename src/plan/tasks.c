@@ -126,7 +126,7 @@ static double count_macs(const pinion__builder *b, const pinion__emission *emiss
         return 0;
     const pinion__layer *layer = pinion__build_layer(b, emission->layer);
     int64_t macs = emission->op->macs(&layer->attributes, layer->input_shapes, &layer->output);
-    return (double)macs * b->plan->options.batch;
+    return (double)macs * b->plan->samples;
 }
 
 int pinion__build_task(pinion__builder *b, const pinion__emission *emission, const int operand[PINION__MAX_OPERANDS])
@@ -142,8 +142,10 @@ int pinion__build_task(pinion__builder *b, const pinion__emission *emission, con
         .op = emission->op,
         .pass = emission->pass,
         .input = emission->input,
-        .n1 = plan->options.batch,
+        .n1 = plan->samples,
         .accumulate = emission->accumulate,
+        .update.op = PINION__OP_COUNT,
+        .prepared = -1,
         .scratch = -1,
         .macs = count_macs(b, emission),
     };
@@ -170,7 +172,7 @@ static int make_saved(pinion__builder *b, int index)
         const pinion__saved_spec *spec = &specs[i];
         pinion__tensor shape = {
             .role = PINION__SAVED, .layer = index, .index = i, .element_bytes = spec->element_bytes};
-        shape.n = spec->per_sample ? b->plan->options.batch : 1;
+        shape.n = spec->per_sample ? b->plan->samples : 1;
         shape.h = spec->h, shape.w = spec->w, shape.c = spec->c;
         PINION_TRY(pinion__build_tensor(b, PINION__PLACE_ARENA, 0, &shape, &build->saved[i]));
     }
@@ -185,7 +187,7 @@ static int forward_layer(pinion__builder *b, int index)
     pinion__layer_build *build = &b->layers[index];
     const pinion__layer *layer = pinion__build_layer(b, index);
     pinion__tensor shape = {.role = PINION__OUTPUT, .layer = index, .element_bytes = 4};
-    shape.n = b->plan->options.batch;
+    shape.n = b->plan->samples;
     shape.h = layer->output.h, shape.w = layer->output.w, shape.c = layer->output.c;
     if (build->op->flags & PINION__OP_VIEW) {
         int input = layer->inputs[0] == PINION_INPUT ? b->input : b->layers[layer->inputs[0]].output;

@@ -14,6 +14,8 @@ static unsigned char *base_of(const pinion_runner *runner, const pinion__storage
         return runner->plan->network->block + storage->offset;
     case PINION__PLACE_MOMENTS:
         return runner->moments + storage->offset;
+    case PINION__PLACE_PREPARED:
+        return runner->prepared + storage->offset;
     default:
         return NULL;
     }
@@ -41,6 +43,15 @@ fail:
     return status;
 }
 
+/* A task that prepares writes there: it has no scratch of its own. */
+static void bind_prepared(pinion__args *args, const pinion__task *task, unsigned char *base)
+{
+    if (task->prepare)
+        args->scratch = base;
+    else
+        args->prepared = base;
+}
+
 int pinion__runner_bind(pinion_runner *runner)
 {
     pinion_context *ctx = runner->ctx;
@@ -50,12 +61,16 @@ int pinion__runner_bind(pinion_runner *runner)
         const pinion__task *task = &plan->tasks[t];
         runner->args[t] = (pinion__args){.attributes = &task->attributes,
                                          .accumulate = task->accumulate,
+                                         .activation = task->activation,
+                                         .update = task->update.op != PINION__OP_COUNT ? &task->update : NULL,
                                          .layer = task->layer,
                                          .first_sample = task->n0,
                                          .step = &runner->step,
                                          .workers = plan->processors[task->processor]->workers};
         if (task->scratch >= 0)
             runner->args[t].scratch = runner->arena + plan->storages[task->scratch].offset;
+        if (task->prepared >= 0)
+            bind_prepared(&runner->args[t], task, base_of(runner, &plan->storages[task->prepared]));
         for (int i = 0; i < PINION__MAX_OPERANDS; i++)
             if (task->operand[i] >= 0)
                 PINION_TRY(bind_operand(runner, t, i));
@@ -71,9 +86,23 @@ static void *caller_bytes(const void *block, size_t offset)
     return (unsigned char *)block + offset;
 }
 
-void pinion__runner_set_batch(pinion_runner *runner, const float *images, const int32_t *labels)
+static size_t sample_elements(const pinion_plan *plan)
 {
+    const pinion_shape *shape = &plan->network->input;
+    return (size_t)shape->h * (size_t)shape->w * (size_t)shape->c;
+}
+
+void pinion__runner_set_batch(pinion_runner *runner, const float *images, const int32_t *labels, int part)
+{
+    const pinion_plan *plan = runner->plan;
+    int first = part * plan->samples;
+    images += (size_t)first * sample_elements(plan);
+    labels = labels ? labels + first : NULL;
     runner->images = images;
+    for (int t = 0; t < plan->part_end && plan->micro_batches > 1; t++) {
+        runner->args[t].first_sample = plan->tasks[t].n0 + first;
+        runner->args[t].accumulate = plan->tasks[t].accumulate || (plan->tasks[t].adds_up && part > 0);
+    }
     for (size_t i = 0; i < runner->patch_count; i++) {
         const pinion__patch *patch = &runner->patches[i];
         const void *block = patch->place == PINION__PLACE_BATCH ? (const void *)images : (const void *)labels;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Where a loss that is not finite comes from. The forward tasks stand first in the plan's serial order and overwrite
- * nothing that they read, so they can be run again; the running statistics, which they move, are put back before and
- * after.
+ * Where a loss that is not finite comes from. The forward tasks stand first in the plan's serial order and can be run
+ * again from the first on: what one of them overwrites of the arena has been made anew by those before it. The running
+ * statistics, which they move, are put back before and after.
  */
+#include "plan/build.h"
 #include "run/state.h"
 
 #include <math.h>
@@ -36,7 +37,7 @@ static bool operands_finite(const pinion_runner *runner, const pinion__task *tas
 static bool images_finite(const pinion_runner *runner)
 {
     pinion_shape shape = runner->plan->network->input;
-    size_t count = (size_t)runner->plan->options.batch * (size_t)shape.h * (size_t)shape.w * (size_t)shape.c;
+    size_t count = (size_t)runner->plan->samples * (size_t)shape.h * (size_t)shape.w * (size_t)shape.c;
     return all_finite(runner->images, count);
 }
 
@@ -71,12 +72,13 @@ int pinion__runner_diagnose(pinion_runner *runner)
     pinion__runner_restore_states(runner);
     const char *place = find_place(runner, &at);
     pinion__runner_restore_states(runner);
-    const char *layer = at < 0 || plan->tasks[at].layer < 0 ? NULL : plan->network->layers[plan->tasks[at].layer].name;
-    if (!layer)
+    const pinion__task *task = at < 0 || plan->tasks[at].layer < 0 ? NULL : &plan->tasks[at];
+    if (!task)
         return pinion__fail(ctx, __FILE__, __LINE__, PINION_ENONFINITE,
                             "step %llu: the loss is not finite; the first non-finite value is in %s", step,
                             at < 0 ? place : "the loss");
     return pinion__fail(ctx, __FILE__, __LINE__, PINION_ENONFINITE,
-                        "step %llu: the loss is not finite; the first non-finite value is in %s of layer '%s'", step,
-                        place, layer);
+                        "step %llu: the loss is not finite; the first non-finite value is in %s of layer '%s'%s%s%s",
+                        step, place, pinion__task_layer_name(plan, task), task->fused_count ? " (" : "",
+                        task->fused_count ? pinion__task_what(task) : "", task->fused_count ? ")" : "");
 }

@@ -31,6 +31,7 @@ struct pinion__executor {
     pthread_mutex_t lock;
     bool has_lock;
     bool stopping;
+    int end; /* of the tasks of this run */
     int finished, target;
     bool (*gate)(void *user);
     void *gate_user;
@@ -40,25 +41,31 @@ struct pinion__executor {
 typedef struct job {
     const pinion__kernel *kernel;
     const pinion__args *args;
+    void *prepare; /* where prepared weights go; NULL: the kernel runs */
 } job;
 
 static void run_job(const void *argument)
 {
     const job *work = argument;
-    work->kernel->body->run(work->args);
+    if (work->prepare)
+        work->kernel->body->prepare(work->args, work->prepare);
+    else
+        work->kernel->body->run(work->args);
 }
 
 static void run_task(const pinion__executor *executor, int t)
 {
     const pinion__task *task = &executor->plan->tasks[t];
     pinion__processor *processor = executor->plan->processors[task->processor];
-    job work = {.kernel = task->kernel, .args = &executor->args[t]};
+    job work = {.kernel = task->kernel,
+                .args = &executor->args[t],
+                .prepare = task->prepare ? executor->args[t].scratch : NULL};
     processor->class_->run(processor, run_job, &work);
 }
 
-static bool run_serially(const pinion__executor *executor, bool (*gate)(void *user), void *user)
+static bool run_serially(const pinion__executor *executor, int first, int end, bool (*gate)(void *user), void *user)
 {
-    for (int t = 0; t < executor->count; t++) {
+    for (int t = first; t < end; t++) {
         run_task(executor, t);
         if (t == executor->plan->gate && !gate(user))
             return false;
@@ -101,7 +108,7 @@ static void finish(pinion__executor *executor, int t)
         executor->target = t + 1; /* every task behind the gate has an edge from it, so none has started */
     else
         for (int i = executor->first_successor[t]; i < executor->first_successor[t + 1]; i++)
-            if (--executor->waiting[executor->successors[i]] == 0)
+            if (executor->successors[i] < executor->end && --executor->waiting[executor->successors[i]] == 0)
                 push(executor, executor->successors[i]);
     if (executor->finished == executor->target)
         pthread_cond_signal(&executor->queues[0].changed);
@@ -138,30 +145,51 @@ static void *serve(void *argument)
     return NULL;
 }
 
-bool pinion__executor_run(pinion__executor *executor, bool (*gate)(void *user), void *user)
+/* Edges from tasks before `first` count as followed. */
+static void start_tasks(pinion__executor *executor, int first, int end)
 {
-    if (executor->plan->processor_count == 1)
-        return run_serially(executor, gate, user);
+    executor->end = end;
+    for (int t = first; t < end; t++) {
+        const pinion__task *task = &executor->plan->tasks[t];
+        executor->waiting[t] = 0;
+        for (int i = 0; i < task->after_count; i++)
+            executor->waiting[t] += task->after[i] >= first;
+    }
+    for (int t = first; t < end; t++)
+        if (executor->waiting[t] == 0)
+            push(executor, t);
+}
+
+static bool run_queues(pinion__executor *executor, int first, int end, bool (*gate)(void *user), void *user)
+{
     pthread_mutex_lock(&executor->lock);
     executor->gate = gate;
     executor->gate_user = user;
     executor->passed = true;
-    executor->finished = 0;
-    executor->target = executor->count;
-    for (int t = 0; t < executor->count; t++)
-        executor->waiting[t] = executor->plan->tasks[t].after_count;
-    for (int t = 0; t < executor->count; t++)
-        if (executor->plan->tasks[t].after_count == 0)
-            push(executor, t);
-    queue *first = &executor->queues[0];
+    executor->finished = first;
+    executor->target = end;
+    start_tasks(executor, first, end);
+    queue *own = &executor->queues[0];
     while (executor->finished < executor->target) {
-        if (may_start(executor, first))
-            run_next(executor, first);
+        if (may_start(executor, own))
+            run_next(executor, own);
         else
-            pthread_cond_wait(&first->changed, &executor->lock);
+            pthread_cond_wait(&own->changed, &executor->lock);
     }
     bool passed = executor->passed;
     pthread_mutex_unlock(&executor->lock);
+    return passed;
+}
+
+bool pinion__executor_run(pinion__executor *executor, int first, int end, bool (*gate)(void *user), void *user)
+{
+    const pinion_plan *plan = executor->plan;
+    for (int i = 0; i < plan->processor_count; i++)
+        pinion__workers_keep_awake(plan->processors[i]->workers, true);
+    bool passed = plan->processor_count == 1 ? run_serially(executor, first, end, gate, user)
+                                             : run_queues(executor, first, end, gate, user);
+    for (int i = 0; i < plan->processor_count; i++)
+        pinion__workers_keep_awake(plan->processors[i]->workers, false);
     return passed;
 }
 

@@ -19,10 +19,28 @@ static size_t count_state_bytes(const pinion_network *network)
     return bytes;
 }
 
-static size_t count_batch_bytes(const pinion_plan *plan)
+static size_t count_part_bytes(const pinion_plan *plan)
 {
     pinion_shape shape = plan->network->input;
-    return sizeof(float) * (size_t)plan->options.batch * (size_t)shape.h * (size_t)shape.w * (size_t)shape.c;
+    return sizeof(float) * (size_t)plan->samples * (size_t)shape.h * (size_t)shape.w * (size_t)shape.c;
+}
+
+static size_t align(size_t bytes)
+{
+    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+/* All in the arena of another, or nothing. */
+static void borrow(pinion_runner *runner, const pinion_runner *lender)
+{
+    const pinion_plan *plan = runner->plan;
+    size_t prepared = align(plan->arena_bytes), padded = prepared + align(plan->prepared_bytes);
+    runner->borrowed = lender && padded + count_part_bytes(plan) <= lender->plan->arena_bytes;
+    if (!runner->borrowed)
+        return;
+    runner->arena = lender->arena;
+    runner->prepared = lender->arena + prepared;
+    runner->padded = (float *)(void *)(lender->arena + padded);
 }
 
 static int allocate(pinion_runner *runner)
@@ -31,16 +49,18 @@ static int allocate(pinion_runner *runner)
     const pinion_plan *plan = runner->plan;
     int status = PINION_OK;
     bool training = plan->options.mode == PINION_TRAIN;
-    PINION_TRY(pinion__alloc_aligned(ctx, plan->arena_bytes + 1, ALIGNMENT, "the arena", &runner->arena));
+    if (!runner->borrowed)
+        PINION_TRY(pinion__alloc_aligned(ctx, plan->arena_bytes + 1, ALIGNMENT, "the arena", &runner->arena));
     if (training) {
         runner->state_bytes = count_state_bytes(plan->network);
         PINION_TRY(
             pinion__alloc_aligned(ctx, plan->moments_bytes + 1, ALIGNMENT, "the optimiser's state", &runner->moments));
         memset(runner->moments, 0, plan->moments_bytes);
         PINION_TRY(pinion__alloc(ctx, runner->state_bytes + 1, 1, "running statistics", &runner->states));
-    } else {
+    } else if (!runner->borrowed) {
         PINION_TRY(
-            pinion__alloc_aligned(ctx, count_batch_bytes(plan), ALIGNMENT, "a batch of images", &runner->padded));
+            pinion__alloc_aligned(ctx, plan->prepared_bytes + 1, ALIGNMENT, "prepared weights", &runner->prepared));
+        PINION_TRY(pinion__alloc_aligned(ctx, count_part_bytes(plan), ALIGNMENT, "a batch of images", &runner->padded));
     }
     PINION_TRY(pinion__alloc_zeroed(ctx, plan->task_count + 1, sizeof *runner->args, "a runner", &runner->args));
 fail:
@@ -49,9 +69,7 @@ fail:
 
 static size_t count_bytes(const pinion_plan *plan)
 {
-    bool training = plan->options.mode == PINION_TRAIN;
-    return plan->arena_bytes + plan->moments_bytes + plan->task_count * sizeof(pinion__args) +
-           (training ? count_state_bytes(plan->network) : count_batch_bytes(plan));
+    return plan->arena_bytes + pinion__plan_fixed_bytes(plan) + plan->task_count * sizeof(pinion__args);
 }
 
 static double mebibytes(size_t bytes)
@@ -71,6 +89,11 @@ static int say_out_of_memory(const pinion_plan *plan)
 
 int pinion_runner_create(const pinion_plan *plan, pinion_runner **out)
 {
+    return pinion__runner_create_in(plan, NULL, out);
+}
+
+int pinion__runner_create_in(const pinion_plan *plan, const pinion_runner *lender, pinion_runner **out)
+{
     if (!plan)
         return PINION_EINVAL;
     pinion_context *ctx = plan->ctx;
@@ -83,6 +106,7 @@ int pinion_runner_create(const pinion_plan *plan, pinion_runner **out)
     PINION_TRY(pinion__alloc_zeroed(ctx, 1, sizeof *runner, "a runner", &runner));
     runner->ctx = ctx;
     runner->plan = plan;
+    borrow(runner, lender);
     PINION_TRY(allocate(runner));
     PINION_TRY(pinion__runner_bind(runner));
     PINION_TRY(pinion__executor_create(plan, runner->args, &runner->executor));
@@ -101,11 +125,19 @@ void pinion_runner_destroy(pinion_runner *runner)
     pinion__executor_destroy(runner->executor);
     pinion__release(ctx, runner->patches);
     pinion__release(ctx, runner->args);
-    pinion__release(ctx, runner->padded);
     pinion__release(ctx, runner->states);
     pinion__release(ctx, runner->moments);
-    pinion__release(ctx, runner->arena);
+    if (!runner->borrowed) {
+        pinion__release(ctx, runner->padded);
+        pinion__release(ctx, runner->prepared);
+        pinion__release(ctx, runner->arena);
+    }
     pinion__release(ctx, runner);
+}
+
+const pinion_plan *pinion__runner_plan(const pinion_runner *runner)
+{
+    return runner->plan;
 }
 
 float *pinion__runner_moment(const pinion_runner *runner, int param, int which)
@@ -132,7 +164,7 @@ const float *pinion__runner_gradient(const pinion_runner *runner, int param)
     for (size_t i = 0; i < plan->tensor_count; i++) {
         const pinion__tensor *tensor = &plan->tensors[i];
         if (tensor->role == PINION__D_PARAM && tensor->layer == of->layer && tensor->index == of->index &&
-            plan->storages[tensor->storage].kept)
+            (plan->storages[tensor->storage].kept || plan->storages[tensor->storage].carried))
             return pinion__runner_tensor(runner, (int)i);
     }
     return NULL;
@@ -162,17 +194,14 @@ void pinion__runner_restore_states(pinion_runner *runner)
     move_states(runner, false);
 }
 
-/* The mean of the losses, added up in the order of the batch; called once in a step, by the thread that ran the loss.
- */
+/* Adds up the losses in the order of the batch; called once in a micro-batch, by the thread that ran the loss. */
 static bool is_finite_loss(void *user)
 {
     pinion_runner *runner = user;
     const float *losses = pinion__runner_tensor(runner, runner->plan->loss);
-    double sum = 0;
-    for (int i = 0; i < runner->plan->options.batch; i++)
-        sum += (double)losses[i];
-    runner->loss = sum / runner->plan->options.batch;
-    return isfinite((float)runner->loss);
+    for (int i = 0; i < runner->plan->samples; i++)
+        runner->loss += (double)losses[i];
+    return isfinite((float)(runner->loss / runner->plan->options.batch));
 }
 
 static bool is_always_open(void *user)
@@ -226,13 +255,38 @@ int pinion_runner_train(pinion_runner *runner, const float *images, const int32_
                                   .learning_rate = options->learning_rate,
                                   .clip_norm = options->clip_norm,
                                   .loss_batch = runner->plan->options.batch};
-    pinion__runner_set_batch(runner, images, labels);
+    runner->loss = 0;
     pinion__runner_save_states(runner);
-    if (!pinion__executor_run(runner->executor, is_finite_loss, runner))
-        return pinion__runner_diagnose(runner);
-    *loss = (float)runner->loss;
+    const pinion_plan *plan = runner->plan;
+    for (int part = 0; part < plan->micro_batches; part++) {
+        pinion__runner_set_batch(runner, images, labels, part);
+        if (!pinion__executor_run(runner->executor, 0, plan->part_end, is_finite_loss, runner))
+            return pinion__runner_diagnose(runner);
+    }
+    pinion__executor_run(runner->executor, plan->part_end, (int)plan->task_count, is_always_open, NULL);
+    pinion__network_changed(plan->network);
+    *loss = (float)(runner->loss / plan->options.batch);
 fail:
     return status;
+}
+
+/* `count` images of one micro-batch. */
+static void infer_part(pinion_runner *runner, const float *images, int count, float *logits)
+{
+    const pinion_plan *plan = runner->plan;
+    if (count < plan->samples) {
+        size_t bytes = count_part_bytes(plan), given = bytes / (size_t)plan->samples * (size_t)count;
+        memcpy(runner->padded, images, given);
+        memset((unsigned char *)runner->padded + given, 0, bytes - given);
+        images = runner->padded;
+    }
+    pinion__runner_set_batch(runner, images, NULL, 0);
+    bool prepared = runner->is_prepared && runner->prepared_version == plan->network->version;
+    pinion__executor_run(runner->executor, prepared ? plan->prologue : 0, (int)plan->task_count, is_always_open, NULL);
+    runner->is_prepared = true;
+    runner->prepared_version = plan->network->version;
+    const pinion__tensor *output = &plan->tensors[plan->output];
+    memcpy(logits, pinion__runner_logits(runner), pinion__tensor_bytes(output) / (size_t)plan->samples * (size_t)count);
 }
 
 int pinion_runner_infer(pinion_runner *runner, const float *images, int count, float *logits)
@@ -247,17 +301,12 @@ int pinion_runner_infer(pinion_runner *runner, const float *images, int count, f
     PINION_FAIL_IF(plan->options.mode != PINION_INFER, PINION_EINVAL, "pinion_runner_infer: the plan is for training");
     PINION_FAIL_IF(count < 1 || count > plan->options.batch, PINION_EINVAL,
                    "pinion_runner_infer: %d images; the plan's batch is %d", count, plan->options.batch);
-    if (count < plan->options.batch) {
-        size_t bytes = count_batch_bytes(plan), given = bytes / (size_t)plan->options.batch * (size_t)count;
-        memcpy(runner->padded, images, given);
-        memset((unsigned char *)runner->padded + given, 0, bytes - given);
-        images = runner->padded;
+    const size_t classes = (size_t)plan->tensors[plan->output].c;
+    const size_t elements = count_part_bytes(plan) / sizeof(float) / (size_t)plan->samples;
+    for (int done = 0; done < count; done += plan->samples) {
+        int left = count - done < plan->samples ? count - done : plan->samples;
+        infer_part(runner, images + (size_t)done * elements, left, logits + (size_t)done * classes);
     }
-    pinion__runner_set_batch(runner, images, NULL);
-    pinion__executor_run(runner->executor, is_always_open, NULL);
-    const pinion__tensor *output = &plan->tensors[plan->output];
-    size_t bytes = pinion__tensor_bytes(output) / (size_t)plan->options.batch * (size_t)count;
-    memcpy(logits, pinion__runner_logits(runner), bytes);
 fail:
     return status;
 }

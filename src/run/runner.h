@@ -8,6 +8,13 @@
 
 #include "plan/plan.h"
 
+/* A runner of an inference plan in the arena of another, where it fits there; else in memory of its own. The two never
+ * run at the same time. Each run of one loses what the other left there; weights that the new runner has prepared are
+ * prepared again after a step of the lender, which changes the network's weights. lender may be NULL. */
+int pinion__runner_create_in(const pinion_plan *plan, const pinion_runner *lender, pinion_runner **out);
+
+const pinion_plan *pinion__runner_plan(const pinion_runner *runner);
+
 /* The moments of a parameter (memory order, same layout as the parameter): NULL for parameters that are not trained. */
 float *pinion__runner_moment(const pinion_runner *runner, int param, int which);
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # What the tests of the command share: a folder of their own, and expectations on exit code and output.
 set -u
+PINION_WISDOM=off # times of other runs choose no kernels here
+export PINION_WISDOM
 pinion=$PINION_BINARY
 work=$(mktemp -d)
 trap 'chmod -R u+w "$work" 2>/dev/null; rm -rf "$work"' EXIT

@@ -208,7 +208,7 @@ static void really_full_disk(void **state)
 
 static void sleep_ns(int64_t ns)
 {
-    const struct timespec time = {.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
+    const struct timespec time = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
     nanosleep(&time, NULL);
 }
 

@@ -341,7 +341,7 @@ static void damaged_checkpoints_are_refused(void **state)
         {"pinion.train.clip-norm\": \"1p1\"", "pinion.train.clip-norm\": \"1q1\"", "clip-norm", PINION_EFORMAT},
         {"pinion.train.clip-norm\": \"1p1\"", "pinion.train.clip-norm\": \"-p1\"", "clip-norm", PINION_EFORMAT},
         {"pinion.moment0.fc.weight", "pinion.moment9.fc.weight", "pinion.moment0.fc.weight", PINION_EFORMAT},
-        {"conv1 forward conv2d", "conv1 forward conv3d", "conv3d", PINION_EINVAL},
+        {"fc linear forward linear", "fc linear forward lineal", "lineal", PINION_EINVAL},
     };
     for (size_t i = 0; i < sizeof edits / sizeof *edits; i++) {
         make_checkpoint();

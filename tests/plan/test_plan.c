@@ -75,6 +75,7 @@ static void test_training_tasks(void **state)
 {
     (void)state;
     pinion_plan_options options = training_options(2);
+    options.unfused = 1;
     expect_tasks(&options, SMALL_FORWARD "fc linear backward_data\n"
                                          "fc linear backward_weights\n"
                                          "fc sgd update\n"
@@ -101,6 +102,7 @@ static void test_clipping_tasks(void **state)
     options.clip = 1;
     options.optimizer = PINION_ADAMW;
     options.freeze = "conv*,bn1";
+    options.unfused = 1;
     expect_tasks(&options, "conv1 conv2d forward\n"
                            "bn1 batchnorm_stored forward\n"
                            "relu1 relu forward\n"
@@ -124,6 +126,7 @@ static void test_frozen_middle_tasks(void **state)
     (void)state;
     pinion_plan_options options = training_options(2);
     options.freeze = "bn1,conv2,fc";
+    options.unfused = 1;
     expect_tasks(&options, "conv1 conv2d forward\n"
                            "bn1 batchnorm_stored forward\n"
                            "relu1 relu forward\n"
@@ -149,11 +152,73 @@ static void test_inference_tasks(void **state)
 {
     (void)state;
     pinion_plan_options options = pinion_plan_options_default();
+    options.unfused = 1;
     expect_tasks(&options, "conv1 conv2d forward\n"
                            "bn1 batchnorm_stored forward\n"
                            "relu1 relu forward\n"
                            "conv2 conv2d forward\n"
                            "add add forward\n"
+                           "pool global_avgpool forward\n"
+                           "fc linear forward\n");
+}
+
+static void test_fused_tasks(void **state)
+{
+    (void)state;
+    pinion_plan_options options = training_options(2);
+    expect_tasks(&options, "conv1 conv2d+stats forward\n"
+                           "bn1 batchnorm+relu forward\n"
+                           "conv2 conv2d+add forward\n"
+                           "pool global_avgpool forward\n"
+                           "drop dropout forward\n"
+                           "fc linear forward\n"
+                           " softmax_cross_entropy forward\n"
+                           " softmax_cross_entropy backward_data\n"
+                           "fc linear backward_data\n"
+                           "fc linear+sgd backward_weights\n"
+                           "fc sgd update\n"
+                           "drop dropout backward_data\n"
+                           "pool global_avgpool backward_data\n"
+                           "relu1 add backward_data\n"
+                           "conv2 conv2d backward_data +\n"
+                           "conv2 conv2d+sgd backward_weights\n"
+                           "bn1 batchnorm+relu backward_weights\n"
+                           "bn1 batchnorm+relu backward_data\n"
+                           "bn1 sgd update\n"
+                           "bn1 sgd update\n"
+                           "conv1 conv2d+sgd backward_weights\n");
+    /* Gradients that are kept are not fused into updates; a frozen batch normalisation has no backward_weights. */
+    options.clip = 1;
+    options.optimizer = PINION_ADAMW;
+    options.freeze = "bn1,conv2";
+    expect_tasks(&options, "conv1 conv2d forward\n"
+                           "bn1 batchnorm_stored+relu forward\n"
+                           "conv2 conv2d+add forward\n"
+                           "pool global_avgpool forward\n"
+                           "drop dropout forward\n"
+                           "fc linear forward\n"
+                           " softmax_cross_entropy forward\n"
+                           " softmax_cross_entropy backward_data\n"
+                           "fc linear backward_data\n"
+                           "fc linear backward_weights\n"
+                           "fc grad_square update\n"
+                           "fc grad_square update\n"
+                           "drop dropout backward_data\n"
+                           "pool global_avgpool backward_data\n"
+                           "relu1 add backward_data\n"
+                           "conv2 conv2d backward_data +\n"
+                           "relu1 relu backward_data\n"
+                           "bn1 batchnorm_stored backward_data\n"
+                           "conv1 conv2d backward_weights\n"
+                           "conv1 grad_square update\n"
+                           " clip_scale update\n"
+                           "fc adamw update\n"
+                           "fc adamw update\n"
+                           "conv1 adamw update\n");
+    options = pinion_plan_options_default();
+    expect_tasks(&options, "conv1 fold_batchnorm forward\n"
+                           "conv1 conv2d+batchnorm+relu forward\n"
+                           "conv2 conv2d+add forward\n"
                            "pool global_avgpool forward\n"
                            "fc linear forward\n");
 }
@@ -242,6 +307,9 @@ static void test_failing_allocations(void **state)
     pinion_plan_options train = training_options(2);
     train.freeze = "conv1";
     train.clip = 1;
+    pinion_plan *first = NULL; /* the context keeps what it knows of kernels' times from here on */
+    assert_int_equal(pinion__plan_create(network, &train, &ref, 1, &first), PINION_OK);
+    pinion_plan_destroy(first);
     size_t live = atomic_load(&ctx->live_bytes);
     int failures = 0, status = PINION_ENOMEM;
     for (; status != PINION_OK; failures++) {
@@ -276,6 +344,7 @@ static void test_public_plan(void **state)
 
     pinion_network *network = make_small(ctx);
     pinion_plan_options options = training_options(4);
+    options.unfused = 1;
     pinion_plan *plan = NULL;
     assert_int_equal(pinion_plan_create(network, &options, &plan), PINION_OK);
     pinion_plan_info info = pinion_plan_get_info(plan);
@@ -299,13 +368,10 @@ static void test_public_plan(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_training_tasks),
-        cmocka_unit_test(test_clipping_tasks),
-        cmocka_unit_test(test_frozen_middle_tasks),
-        cmocka_unit_test(test_inference_tasks),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_failing_allocations),
-        cmocka_unit_test(test_public_plan),
+        cmocka_unit_test(test_training_tasks),      cmocka_unit_test(test_clipping_tasks),
+        cmocka_unit_test(test_frozen_middle_tasks), cmocka_unit_test(test_inference_tasks),
+        cmocka_unit_test(test_fused_tasks),         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_failing_allocations), cmocka_unit_test(test_public_plan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

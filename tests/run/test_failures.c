@@ -49,6 +49,11 @@ static void check_diagnosis(pinion_context *ctx, int processors)
     expect_not_finite(&m, 1,
                       "step 2: the loss is not finite; the first non-finite value is in the output of layer 'conv2'");
     poison(&m, "bn1.bias", 0.0f);
+    poison(&m, "bn1.weight", 3e38f);
+    expect_not_finite(&m, 1,
+                      "step 2: the loss is not finite; the first non-finite value is in the output of layer 'bn1' "
+                      "(batchnorm+relu)");
+    poison(&m, "bn1.weight", 1.0f);
     poison(&m, "conv2.weight", 0.0f);
     m.images[5] = INFINITY;
     expect_not_finite(&m, 1, "step 2: the loss is not finite; the first non-finite value is in the images");
@@ -188,8 +193,8 @@ static void test_more_than_the_machine_has(void **state)
     pinion_plan_options options = pinion_plan_options_default();
     const uint64_t sample_bytes = UINT64_C(4) * 64 * 64 * 512;
     uint64_t batch = available / sample_bytes + available / sample_bytes / 16 + 1;
-    if (batch > 65536) {
-        skip(); /* unknown, or more than a plan can ask for */
+    if (batch > 65536 || available > SIZE_MAX / 4 * 3) {
+        skip(); /* unknown, or more than a plan can ask for, or than a 32-bit process could address */
         return;
     }
     options.batch = (int)batch;

@@ -4,8 +4,10 @@
  */
 #include "json.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <time.h>
 
 typedef struct bench {
     pinion_runner *runner;
@@ -14,12 +16,22 @@ typedef struct bench {
     int batch;
     bool train;
     uint64_t number;
+    double begin_ms, start_ms; /* from the command's begin to its first step; 0: there was none yet */
     pinion_timing timing;
 } bench;
+
+static double now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return 1e3 * (double)now.tv_sec + 1e-6 * (double)now.tv_nsec;
+}
 
 static int step(void *user)
 {
     bench *what = user;
+    if (what->start_ms == 0)
+        what->start_ms = now_ms() - what->begin_ms;
     if (!what->train)
         return pinion_runner_infer(what->runner, what->images, what->batch, what->logits);
     pinion_runner_step_options chosen = {.learning_rate = 1e-3f, .seed = 1, .number = what->number++};
@@ -45,12 +57,14 @@ static int print(const options *given, const pinion_context *ctx, const bench *w
     getrusage(RUSAGE_SELF, &usage);
     double peak_bytes = (double)usage.ru_maxrss * 1024, gflops = 2e-6 * (double)plan->macs / what->timing.median_ms;
     if (given->json) {
-        json_t *root = json_pack("{s:{s:f, s:f, s:f}, s:f, s:I, s:I, s:n, s:i, s:i, s:s, s:i, s:f}", "step_ms", "min",
-                                 what->timing.min_ms, "median", what->timing.median_ms, "max", what->timing.max_ms,
-                                 "gflops", gflops, "arena_bytes", (json_int_t)plan->arena_bytes, "peak_bytes",
-                                 (json_int_t)peak_bytes, "predicted_ms", "copied_bytes", 0, "threads",
-                                 pinion_context_threads(ctx), "isa", pinion_context_isa(ctx), "reps",
-                                 what->timing.repetitions, "images_per_s", 1e3 * what->batch / what->timing.median_ms);
+        json_t *root = json_pack(
+            "{s:{s:f, s:f, s:f}, s:f, s:I, s:I, s:I, s:i, s:i, s:o, s:i, s:i, s:s, s:i, s:f, s:f}", "step_ms", "min",
+            what->timing.min_ms, "median", what->timing.median_ms, "max", what->timing.max_ms, "gflops", gflops,
+            "arena_bytes", (json_int_t)plan->arena_bytes, "total_bytes", (json_int_t)plan->total_bytes, "recomputed",
+            plan->recomputed, "micro_batches", plan->micro_batches, "peak_bytes", (json_int_t)peak_bytes,
+            "predicted_ms", json_number(plan->predicted_ms), "copied_bytes", 0, "threads", pinion_context_threads(ctx),
+            "isa", pinion_context_isa(ctx), "reps", what->timing.repetitions, "images_per_s",
+            1e3 * what->batch / what->timing.median_ms, "start_ms", what->start_ms);
         return print_json_line(root);
     }
     char pass[16];
@@ -58,19 +72,28 @@ static int print(const options *given, const pinion_context *ctx, const bench *w
            choice_name("--pass", given->pass, pass, sizeof pass), pinion_context_threads(ctx), pinion_context_isa(ctx));
     printf("step      min %.2f  median %.2f  max %.2f ms  (%d steps)\n", what->timing.min_ms, what->timing.median_ms,
            what->timing.max_ms, what->timing.repetitions);
+    if (isfinite(plan->predicted_ms))
+        printf("predicted %.2f ms, the sum of its tasks alone\n", plan->predicted_ms);
     printf("speed     %.1f images/s, %.1f GFLOP/s\n", 1e3 * what->batch / what->timing.median_ms, gflops);
-    printf("memory    arena %.1f MiB, process at its peak %.1f MiB\n", (double)plan->arena_bytes / 1048576,
-           peak_bytes / 1048576);
+    printf("memory    arena %.1f MiB, in all %.1f MiB, process at its peak %.1f MiB\n",
+           (double)plan->arena_bytes / 1048576, (double)plan->total_bytes / 1048576, peak_bytes / 1048576);
+    if (plan->recomputed || plan->micro_batches > 1)
+        printf("          %d tasks recompute an activation; %d micro-batch%s\n", plan->recomputed, plan->micro_batches,
+               plan->micro_batches == 1 ? "" : "es");
     return EXIT_DONE;
 }
 
-static int bench_network(pinion_context *ctx, const options *given, pinion_network *network)
+static int bench_network(pinion_context *ctx, const options *given, pinion_network *network, double begin_ms)
 {
     pinion_network_info info = pinion_network_get_info(network);
     pinion_plan_options chosen = pinion_plan_options_default();
-    bench what = {.batch = given->batch ? given->batch : 32, .train = given->pass == 0};
+    bench what = {.batch = given->batch ? given->batch : 32, .train = given->pass == 0, .begin_ms = begin_ms};
     chosen.mode = what.train ? PINION_TRAIN : PINION_INFER;
     chosen.batch = what.batch;
+    chosen.patience = (enum pinion_patience)given->patience;
+    chosen.memory_limit = memory_limit(given);
+    chosen.recompute_share = recompute_share(given);
+    chosen.unfused = given->no_fuse;
     size_t elements = (size_t)what.batch * (size_t)info.input.h * (size_t)info.input.w * (size_t)info.input.c;
     pinion_plan *plan = NULL;
     int status = pinion_network_init_weights(network, 1), code;
@@ -109,13 +132,14 @@ static int bench_network(pinion_context *ctx, const options *given, pinion_netwo
 
 int run_bench(const options *given)
 {
+    double begin_ms = now_ms();
     pinion_context *ctx;
     int code = open_context(given, &ctx);
     if (code != EXIT_DONE)
         return code;
     pinion_network *network = NULL;
     int status = open_model(ctx, given->model, (pinion_shape){0, 0, 0}, given->classes, &network);
-    code = status < 0 ? report(ctx, status) : bench_network(ctx, given, network);
+    code = status < 0 ? report(ctx, status) : bench_network(ctx, given, network, begin_ms);
     pinion_network_destroy(network);
     pinion_context_destroy(ctx);
     return code;

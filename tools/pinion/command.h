@@ -18,16 +18,33 @@ typedef struct options {
     const char *model, *data, *weights, *out, *resume, *log, *freeze, *val_split, *augment;
     int classes, batch, epochs, threads, reps;
     int64_t steps, save_every;
+    size_t mem_limit; /* 0: none; MEMORY_AUTO */
     uint64_t seed;
     double lr, momentum, weight_decay, clip_norm, label_smoothing;
-    int optimizer, schedule, pass;
-    bool json, man, completion;
+    int optimizer, schedule, pass, patience;
+    bool json, man, completion, candidates, no_fuse;
     uint64_t given;
     char **inputs; /* arguments that are not options */
     int input_count;
 } options;
 
-enum option_type { OPTION_STRING, OPTION_INT, OPTION_INT64, OPTION_SEED, OPTION_FLOAT, OPTION_FLAG, OPTION_CHOICE };
+enum option_type {
+    OPTION_STRING,
+    OPTION_INT,
+    OPTION_INT64,
+    OPTION_SEED,
+    OPTION_FLOAT,
+    OPTION_SIZE, /* bytes: "1000", "200M", "none" (0) or "auto" (MEMORY_AUTO) */
+    OPTION_FLAG,
+    OPTION_CHOICE
+};
+
+/* No limit, but memory is saved where that is cheap. */
+#define MEMORY_AUTO SIZE_MAX
+
+/* What --mem-limit means for a plan. */
+size_t memory_limit(const options *given);
+float recompute_share(const options *given);
 
 enum verb_bit {
     VERB_DEVICES = 1,

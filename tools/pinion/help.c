@@ -101,7 +101,10 @@ static int print_man(void)
     printf(".SH EXIT STATUS\n0 done, 1 failed, 2 wrong usage, 3 bad input file, 4 out of memory, 130 interrupted "
            "(state saved).\n");
     printf(".SH ENVIRONMENT\n.TP\n.B PINION_ISA\nThe best instruction set that kernels may use: baseline, avx2, "
-           "avx512, neon.\n.TP\n.B PINION_DEBUG\nWhen set, the trace of every failure goes to standard error.\n");
+           "avx512, neon.\n.TP\n.B PINION_DEBUG\nWhen set, the trace of every failure goes to standard error.\n.TP\n.B "
+           "PINION_WISDOM\nThe "
+           "file that measured times are kept in, or off. Default: $XDG_CACHE_HOME/pinion/wisdom.json, else "
+           "~/.cache/pinion/wisdom.json.\n");
     return EXIT_DONE;
 }
 

@@ -34,6 +34,7 @@ static void fill_defaults(options *out)
         .weight_decay = (double)train.weight_decay,
         .optimizer = (int)train.optimizer,
         .schedule = (int)train.schedule,
+        .patience = PINION_PATIENCE_MEASURE,
     };
 }
 
@@ -101,6 +102,46 @@ static int parse_float(const option *row, const char *text, double *out)
     return EXIT_DONE;
 }
 
+static int parse_size(const option *row, const char *text, size_t *out)
+{
+    static const char units[] = "KMG";
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10), unit = 1;
+    const char *letter = *end ? strchr(units, *end) : NULL;
+    bool automatic = strcmp(text, "auto") == 0;
+    if (automatic || strcmp(text, "none") == 0) {
+        *out = automatic ? MEMORY_AUTO : 0;
+        return EXIT_DONE;
+    }
+    if (letter) {
+        unit = 1ull << (10 * (letter - units + 1));
+        end++;
+    }
+    if (end == text || *end || text[0] < '0' || text[0] > '9')
+        return usage_error("%s: '%s' is not a size: expected bytes, or a number with K, M or G, or auto or none",
+                           row->name, text);
+    if (errno == ERANGE || value == 0 || value > (SIZE_MAX - 1) / unit)
+        return usage_error("%s: %s is out of range: expected 1 to %zu bytes", row->name, text, (size_t)SIZE_MAX - 1);
+    *out = (size_t)(value * unit);
+    return EXIT_DONE;
+}
+
+static bool is_automatic(const options *given)
+{
+    return given->mem_limit == MEMORY_AUTO || !was_given(given, "--mem-limit");
+}
+
+size_t memory_limit(const options *given)
+{
+    return is_automatic(given) ? 0 : given->mem_limit;
+}
+
+float recompute_share(const options *given)
+{
+    return is_automatic(given) ? 0.08f : 0.0f;
+}
+
 static int set_value(const option *row, const char *text, options *out)
 {
     char *field = (char *)out + row->offset;
@@ -123,6 +164,8 @@ static int set_value(const option *row, const char *text, options *out)
         return parse_seed(row, text, (uint64_t *)(void *)field);
     case OPTION_FLOAT:
         return parse_float(row, text, (double *)(void *)field);
+    case OPTION_SIZE:
+        return parse_size(row, text, (size_t *)(void *)field);
     case OPTION_FLAG:
         *(bool *)(void *)field = true;
         return EXIT_DONE;

@@ -30,7 +30,7 @@ static void log_line(void *user, enum pinion_log_level level, const char *text)
     const char *debug = getenv("PINION_DEBUG");
     if (level == PINION_LOG_WARNING)
         fprintf(stderr, "pinion: warning: %s\n", text);
-    else if (debug && *debug)
+    else if (level == PINION_LOG_INFO || (debug && *debug))
         fprintf(stderr, "pinion: %s\n", text);
 }
 

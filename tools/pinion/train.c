@@ -42,7 +42,7 @@ typedef struct job {
 static int check_usage(const options *given)
 {
     if (given->resume) {
-        static const char *const fixed[] = {"--model", "--classes", "--weights"};
+        static const char *const fixed[] = {"--model", "--classes", "--weights", "--patience"};
         for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
             if (was_given(given, fixed[i]))
                 return usage_error("train: %s cannot be given with --resume: the checkpoint says it", fixed[i]);
@@ -151,6 +151,12 @@ static int apply_options(job *work)
         chosen->freeze = given->freeze;
     if (was_given(given, "--seed"))
         chosen->seed = given->seed;
+    if (was_given(given, "--no-fuse"))
+        chosen->unfused = given->no_fuse;
+    if (was_given(given, "--mem-limit") || !given->resume) {
+        chosen->memory_limit = memory_limit(given);
+        chosen->recompute_share = recompute_share(given);
+    }
     if (was_given(given, "--save-every"))
         chosen->save_every = given->save_every;
     int code = given->augment ? parse_augment(given->augment, &chosen->augment) : EXIT_DONE;
@@ -171,24 +177,25 @@ static bool ends_in(const char *text, const char *suffix)
 static int choose_out(job *work)
 {
     const options *given = work->given;
-    char name[4096];
+    int length = -1;
     if (given->out) {
         if (!ends_in(given->out, weights_suffix))
             return usage_error("--out: '%s' does not end in %s", given->out, weights_suffix);
         if (ends_in(given->out, state_suffix))
             return usage_error("--out: '%s' ends in %s, which is kept for checkpoints", given->out, state_suffix);
-        snprintf(name, sizeof name, "%s", given->out);
+        length = asprintf(&work->out, "%s", given->out);
     } else if (given->resume) {
         const char *suffix = ends_in(given->resume, state_suffix) ? state_suffix : weights_suffix;
         size_t tail = ends_in(given->resume, suffix) ? strlen(suffix) : 0;
-        snprintf(name, sizeof name, "%.*s%s", (int)(strlen(given->resume) - tail), given->resume, weights_suffix);
+        length = asprintf(&work->out, "%.*s%s", (int)(strlen(given->resume) - tail), given->resume, weights_suffix);
     } else {
         const char *slash = strrchr(given->model, '/');
         const char *base = slash ? slash + 1 : given->model;
         size_t tail = ends_in(base, ".json") ? 5 : 0;
-        snprintf(name, sizeof name, "pinion-%.*s%s", (int)(strlen(base) - tail), base, weights_suffix);
+        length = asprintf(&work->out, "pinion-%.*s%s", (int)(strlen(base) - tail), base, weights_suffix);
     }
-    work->out = strdup(name);
+    if (length < 0)
+        work->out = NULL; /* which a failing asprintf leaves undefined */
     work->chosen.out = work->out;
     return work->out ? EXIT_DONE : EXIT_MEMORY;
 }
@@ -246,6 +253,8 @@ static int prepare(job *work)
         log_bytes = info->log_bytes;
         step = info->step;
     }
+    /* What a checkpoint's training runs with is settled: there is nothing to measure. */
+    work->chosen.patience = given->resume ? PINION_PATIENCE_ESTIMATE : (enum pinion_patience)given->patience;
     int code = apply_options(work);
     if (code == EXIT_DONE)
         code = choose_out(work);
@@ -277,11 +286,12 @@ static void install_signals(void)
 
 static int print_json(const job *work, const pinion_train_result *result)
 {
-    json_t *root =
-        json_pack("{s:o, s:I, s:o, s:o, s:f, s:f, s:f, s:f, s:I}", "weights", json_text(work->out), "steps",
-                  (json_int_t)result->steps, "top1", json_number(result->top1), "loss", json_number(result->loss),
-                  "images_per_s", result->images_per_s, "step_ms", result->step_ms, "wait_share", result->wait_share,
-                  "seconds", result->seconds, "arena_bytes", (json_int_t)result->arena_bytes);
+    json_t *root = json_pack(
+        "{s:o, s:I, s:o, s:o, s:f, s:f, s:f, s:f, s:I, s:I, s:i, s:i}", "weights", json_text(work->out), "steps",
+        (json_int_t)result->steps, "top1", json_number(result->top1), "loss", json_number(result->loss), "images_per_s",
+        result->images_per_s, "step_ms", result->step_ms, "wait_share", result->wait_share, "seconds", result->seconds,
+        "arena_bytes", (json_int_t)result->arena_bytes, "total_bytes", (json_int_t)result->total_bytes, "recomputed",
+        result->recomputed, "micro_batches", result->micro_batches);
     if (root && isfinite(result->best_top1))
         json_object_set_new(root, "best_validation_top1", json_real(result->best_top1));
     return print_json_line(root);
@@ -298,8 +308,30 @@ static void print_result(const job *work, const pinion_train_result *result)
     printf("loss      %.4f\n", result->loss);
     printf("speed     %.1f images/s, %.1f ms a step, %.2f %% of it waiting for data\n", result->images_per_s,
            result->step_ms, 100 * result->wait_share);
-    printf("memory    %.1f MiB arena\n", (double)result->arena_bytes / 1048576);
+    printf("memory    %.1f MiB arena, %.1f MiB in all\n", (double)result->arena_bytes / 1048576,
+           (double)result->total_bytes / 1048576);
     printf("weights   %s\n", work->out);
+}
+
+static bool has_batchnorm(const pinion_network *network)
+{
+    pinion_layer_info layer;
+    for (pinion_layer i = 0; pinion_network_get_layer(network, i, &layer) == PINION_OK; i++)
+        if (strcmp(layer.op, "batchnorm") == 0)
+            return true;
+    return false;
+}
+
+/* What the memory limit led to, where that is more than the user asked for. */
+static void say_plan(const job *work)
+{
+    pinion_plan_info plan = pinion_trainer_get_plan(work->trainer);
+    if (plan.recomputed)
+        fprintf(stderr, "pinion: --mem-limit: %d tasks of a step compute an activation once more\n", plan.recomputed);
+    if (plan.micro_batches > 1)
+        fprintf(stderr, "pinion: --mem-limit: the batch of %d is cut into %d micro-batches of %d%s\n",
+                work->chosen.batch, plan.micro_batches, work->chosen.batch / plan.micro_batches,
+                has_batchnorm(work->network) ? "; batch norm's statistics are those of a micro-batch" : "");
 }
 
 static int train(job *work)
@@ -308,6 +340,7 @@ static int train(job *work)
         .step = progress_step, .epoch = progress_epoch, .stop = asks_to_stop, .user = &work->shown};
     pinion_train_result result;
     install_signals();
+    say_plan(work);
     int status = pinion_trainer_run(work->trainer, &callbacks, &result);
     int code = progress_end(&work->shown);
     if (status == PINION_EINTERRUPTED) {

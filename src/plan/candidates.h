@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The kernels that could run each task of a plan, and which of them is best. Tasks that are the same work - the same
+ * op, pass, shapes, attributes and so on, on the same kind of processor - share a record, whose key is a readable
+ * sentence of all that: what wisdom is kept under.
+ */
+#ifndef PINION_PLAN_CANDIDATES_H
+#define PINION_PLAN_CANDIDATES_H
+
+#include "plan/build.h"
+
+/* Gives every task a record with all applicable kernels, times not known. PINION_EUNSUPPORTED: a task has none. */
+int pinion__candidates_gather(pinion_plan *plan);
+
+/* Forgets the records. */
+void pinion__candidates_clear(pinion_plan *plan);
+
+/* The best candidate: the fastest, where it beats those before it by a margin that is more than noise; where no time is
+ * known, the first. */
+const pinion__candidate *pinion__candidates_best(const pinion_plan *plan, const pinion__record *record);
+
+/* The time of a task with its kernel; NaN: not known. */
+double pinion__candidates_ms(const pinion_plan *plan, const pinion__task *task);
+
+/* A step whose tasks run one after another; NaN: the time of some task is not known. */
+double pinion__candidates_predict(const pinion_plan *plan);
+
+/* "conv2d forward input=32x16x16x64 param=64x3x3x64 output=32x16x16x64 filter=3x3 stride=1x1 … cpu avx512 threads=2":
+ * sizes are n, h, w, c, and behind a slash ld where it is not c. The caller owns *out. */
+int pinion__candidates_key(const pinion_plan *plan, const pinion__task *task, bool prepares, char **out);
+
+/* Bytes of weights that `kernel` prepares before it runs a task. */
+size_t pinion__candidates_prepared_bytes(const pinion_plan *plan, const pinion__task *task,
+                                         const pinion__kernel *kernel, const pinion__args *args);
+
+#endif
