@@ -1,217 +1,382 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Speed of every CPU kernel of the convolution layers of the zoo, pass by pass: milliseconds, GFLOP/s of the direct
- * algorithm, and the share of the peak of fused multiply-adds, which is measured beside each line because machines are
- * noisy.
+ * Speed of every kernel on every distinct convolution and linear layer of the zoo's networks, pass by pass, beside
+ * oneDNN where the library is installed (onednn.h): milliseconds, GFLOP/s of the direct algorithm, share of the peak of
+ * multiply-adds measured in the same minute.
  *
- *     layers [BATCH [THREADS [REPETITIONS [MATCH]]]]      MATCH: part of the layer's or the kernel's name
+ *     layers [--models LIST] [--batch N] [--threads N] [--rounds N] [--match TEXT] [--json]
+ *
+ * All kernels and algorithms of a line take turns: a turn waits until the threads of the one before sleep, runs untimed
+ * until its own are spread over the cores, then timed for some milliseconds; a figure is the median of all timed runs.
+ * Backward_data of a layer that reads the network's input is left out. Kernels run as in training: whatever they do to
+ * their weights is in their time, while oneDNN's reorders are not. The last lines are geometric means of oneDNN's best
+ * time over the best kernel's, above 1 where Pinion is faster. --match keeps lines whose "network layer pass" contains
+ * TEXT.
  */
 #include "base/clock.h"
 #include "base/random.h"
 #include "kernel/kernel.h"
+#include "net/network.h"
+#include "onednn.h"
 #include "op/operands.h"
+#include "peak.h"
 
-#include <pinion/context.h>
-#include <stdio.h>
+#include <jansson.h>
+#include <math.h>
+#include <pinion/measure.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+enum { MAX_TRIALS = 16, MAX_TIMES = 512, SLEEP_US = 3000, WARM_NS = 10000000, TURN_NS = 8000000 };
 
-typedef struct layer_row {
-    const char *name;
-    bool depthwise;
-    int size, c, k, r, stride, pad;
-} layer_row;
+typedef struct options {
+    const char *models, *match;
+    int batch, threads, rounds;
+    bool json;
+} options;
 
-static const layer_row layers[] = {
-    {"resnet18 stem", false, 32, 3, 64, 3, 1, 1},
-    {"resnet18 64@32", false, 32, 64, 64, 3, 1, 1},
-    {"resnet18 64-128/2", false, 32, 64, 128, 3, 2, 1},
-    {"resnet18 64-128 1x1/2", false, 32, 64, 128, 1, 2, 0},
-    {"resnet18 128@16", false, 16, 128, 128, 3, 1, 1},
-    {"resnet18 128-256/2", false, 16, 128, 256, 3, 2, 1},
-    {"resnet18 128-256 1x1/2", false, 16, 128, 256, 1, 2, 0},
-    {"resnet18 256@8", false, 8, 256, 256, 3, 1, 1},
-    {"resnet18 256-512/2", false, 8, 256, 512, 3, 2, 1},
-    {"resnet18 256-512 1x1/2", false, 8, 256, 512, 1, 2, 0},
-    {"resnet18 512@4", false, 4, 512, 512, 3, 1, 1},
-    {"alexnet 64-192@16", false, 16, 64, 192, 3, 1, 1},
-    {"alexnet 192-384@8", false, 8, 192, 384, 3, 1, 1},
-    {"alexnet 384-256@8", false, 8, 384, 256, 3, 1, 1},
-    {"alexnet 256@8", false, 8, 256, 256, 3, 1, 1},
-    {"mobilenetv2 16-96@32", false, 32, 16, 96, 1, 1, 0},
-    {"mobilenetv2 96dw@32", true, 32, 96, 96, 3, 1, 1},
-    {"mobilenetv2 144dw@32/2", true, 32, 144, 144, 3, 2, 1},
-    {"mobilenetv2 144-24@32", false, 32, 144, 24, 1, 1, 0},
-    {"mobilenetv2 384dw@8", true, 8, 384, 384, 3, 1, 1},
-    {"mobilenetv2 96-576@8", false, 8, 96, 576, 1, 1, 0},
-    {"mobilenetv2 960-320@4", false, 4, 960, 320, 1, 1, 0},
-};
+/* A kernel of Pinion or an algorithm of oneDNN, on one layer and pass. */
+typedef struct trial {
+    const pinion__kernel *kernel; /* NULL: oneDNN */
+    bench_onednn *peer;
+    pinion__args args;
+    double times[MAX_TIMES], median;
+    size_t count;
+} trial;
 
-enum { PEAK_STEPS = 40000, PEAK_CHAINS = 12 };
+/* Sums of logarithms of oneDNN's time over Pinion's. */
+typedef struct mean {
+    double sum;
+    int count;
+} mean;
 
-static void peak_plain(float *out)
+typedef struct bench {
+    options o;
+    pinion_context *ctx;
+    pinion__workers *workers;
+    json_t *lines; /* NULL: no JSON wanted */
+    mean passes[PINION__UPDATE], residual, residual_stem;
+} bench;
+
+static void *checked(void *block)
 {
-    float sum = *out;
-    for (int i = 0; i < PEAK_STEPS * PEAK_CHAINS; i++)
-        sum = sum * 0.5F + 1.0F;
-    *out = sum;
-}
-
-#if defined(__x86_64__)
-__attribute__((target("avx512f"))) static void peak_avx512(float *out)
-{
-    __m512 sums[PEAK_CHAINS];
-    const __m512 half = _mm512_set1_ps(0.5F);
-    for (int j = 0; j < PEAK_CHAINS; j++)
-        sums[j] = _mm512_set1_ps(*out + (float)j);
-    for (int i = 0; i < PEAK_STEPS; i++)
-#pragma GCC unroll 12
-        for (int j = 0; j < PEAK_CHAINS; j++)
-            sums[j] = _mm512_fmadd_ps(sums[j], half, half);
-    for (int j = 0; j < PEAK_CHAINS; j++)
-        *out += _mm512_reduce_add_ps(sums[j]);
-}
-
-__attribute__((target("avx2,fma"))) static void peak_avx2(float *out)
-{
-    __m256 sums[PEAK_CHAINS];
-    const __m256 half = _mm256_set1_ps(0.5F);
-    for (int j = 0; j < PEAK_CHAINS; j++)
-        sums[j] = _mm256_set1_ps(*out + (float)j);
-    for (int i = 0; i < PEAK_STEPS; i++)
-#pragma GCC unroll 12
-        for (int j = 0; j < PEAK_CHAINS; j++)
-            sums[j] = _mm256_fmadd_ps(sums[j], half, half);
-    for (int j = 0; j < PEAK_CHAINS; j++)
-        *out += _mm256_cvtss_f32(sums[j]);
-}
-#endif
-
-/* Peak of one thread in GFLOP/s: chains of multiply-adds in registers. A plain chain where no such loop is written. */
-static double peak_gflops(enum pinion__isa isa)
-{
-    void (*loop)(float *) = peak_plain;
-    int lanes = 1;
-#if defined(__x86_64__)
-    if (isa == PINION__ISA_AVX512)
-        loop = peak_avx512, lanes = 16;
-    else if (isa == PINION__ISA_AVX2)
-        loop = peak_avx2, lanes = 8;
-#else
-    (void)isa;
-#endif
-    double best = 0.0;
-    for (int i = 0; i < 5; i++) {
-        volatile float sink; /* the loop is called through a pointer, but its result must not be thrown away */
-        float value = 1.0F;
-        const int64_t begin = pinion__now_ns();
-        loop(&value);
-        const double ns = (double)(pinion__now_ns() - begin);
-        sink = value;
-        (void)sink;
-        const double gflops = 2.0 * PEAK_STEPS * PEAK_CHAINS * lanes / ns;
-        best = gflops > best ? gflops : best;
+    if (!block) {
+        fprintf(stderr, "layers: out of memory\n");
+        exit(4);
     }
-    return best;
+    return block;
 }
 
 static pinion__view random_view(int n, int h, int w, int c)
 {
     pinion__view view = {.n = n, .h = h, .w = w, .c = c, .ld = c};
-    view.data = aligned_alloc(64, (pinion__view_elements(&view) * sizeof(float) + 63) & ~(size_t)63);
-    if (!view.data)
-        exit(4);
+    view.data = checked(aligned_alloc(64, (pinion__view_elements(&view) * sizeof(float) + 63) & ~(size_t)63));
     pinion__random_normal(1, PINION__RANDOM_TEST, 0, pinion__view_elements(&view), view.data);
     return view;
 }
 
-static void measure(const pinion__kernel *kernel, const layer_row *layer, pinion__args *args, double gflop,
-                    int repetitions)
+static void run(const trial *t)
 {
-    const size_t bytes = kernel->body->scratch_bytes ? kernel->body->scratch_bytes(args) : 0;
-    args->scratch = aligned_alloc(64, (bytes + 127) & ~(size_t)63);
-    double *samples = calloc((size_t)repetitions, sizeof *samples);
-    if (!args->scratch || !samples)
-        exit(4);
-    kernel->body->run(args);
-    double peak = 0.0;
-    for (int i = 0; i < repetitions; i++) {
-        const int64_t begin = pinion__now_ns();
-        kernel->body->run(args);
-        samples[i] = (double)(pinion__now_ns() - begin) * 1e-6;
-        const double now = peak_gflops(kernel->isa);
-        peak = now > peak ? now : peak;
-    }
-    const pinion__spread spread = pinion__summarise(samples, (size_t)repetitions);
-    const double gflops = gflop / spread.min * 1e3;
-    printf("%-24s %-36s %8.3f %8.3f %8.1f %6.1f %%\n", layer->name, kernel->name, spread.min, spread.median, gflops,
-           100.0 * gflops / (peak * pinion__workers_threads(args->workers)));
-    fflush(stdout);
-    free(samples);
-    free(args->scratch);
+    if (t->kernel)
+        t->kernel->body->run(&t->args);
+    else
+        bench_onednn_run(t->peer);
 }
 
-static void measure_layer(const pinion_context *ctx, const layer_row *layer, int batch, pinion__workers *workers,
-                          int repetitions, const char *match)
+static void take_turn(const bench *b, trial *t)
 {
-    const pinion_conv2d attributes = {.k = layer->k,
-                                      .r = layer->r,
-                                      .s = layer->r,
-                                      .stride_h = layer->stride,
-                                      .stride_w = layer->stride,
-                                      .pad_h = layer->pad,
-                                      .pad_w = layer->pad};
-    const int out = (layer->size + 2 * layer->pad - layer->r) / layer->stride + 1;
-    const enum pinion__op_id op = layer->depthwise ? PINION__OP_depthwise_conv2d : PINION__OP_conv2d;
-    const pinion__view x = random_view(batch, layer->size, layer->size, layer->c);
-    const pinion__view y = random_view(batch, out, out, layer->k);
-    const pinion__view w = layer->depthwise ? random_view(1, layer->r, layer->r, layer->c)
-                                            : random_view(layer->k, layer->r, layer->r, layer->c);
-    const pinion__view none = {0};
-    pinion__args passes[] = {{.operand = {x, w, none, y}}, {.operand = {y, w, x}}, {.operand = {x, y, w, none}}};
-    const double gflop =
-        2e-9 * (double)pinion__view_elements(&y) * layer->r * layer->r * (layer->depthwise ? 1 : layer->c);
-    for (int pass = 0; pass <= PINION__BACKWARD_WEIGHTS; pass++) {
-        pinion__args *args = &passes[pass];
-        args->attributes = &attributes;
-        args->workers = workers;
-        int cursor = 0;
-        for (;;) {
-            const pinion__kernel *kernel =
-                pinion__kernel_next(op, (enum pinion__pass)pass, PINION__PROCESSOR_CPU, ctx->isa, args, &cursor);
-            if (!kernel)
-                break;
-            if (strstr(layer->name, match) || strstr(kernel->name, match))
-                measure(kernel, layer, args, gflop, repetitions);
-        }
+    pinion__workers_keep_awake(b->workers, false);
+    usleep(SLEEP_US);
+    pinion__workers_keep_awake(b->workers, true);
+    int64_t start = pinion__now_ns(), now;
+    do
+        run(t);
+    while (pinion__now_ns() - start < WARM_NS);
+    now = start = pinion__now_ns();
+    do {
+        const int64_t begin = now;
+        run(t);
+        now = pinion__now_ns();
+        t->times[t->count++] = (double)(now - begin) * 1e-6;
+    } while (now - start < TURN_NS && t->count < MAX_TIMES);
+}
+
+static int compare(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Trials in turn for all rounds; the best peak measured between them. */
+static double take_turns(const bench *b, trial *trials, int count)
+{
+    double peak = 0.0;
+    for (int round = 0; round < b->o.rounds; round++) {
+        for (int i = 0; i < count; i++)
+            if (trials[i].count < MAX_TIMES)
+                take_turn(b, &trials[i]);
+        peak = fmax(peak, bench_peak_gflops(b->ctx->isa, b->workers));
     }
-    free(x.data);
-    free(y.data);
-    free(w.data);
+    for (int i = 0; i < count; i++) {
+        qsort(trials[i].times, trials[i].count, sizeof(double), compare);
+        trials[i].median = trials[i].times[trials[i].count / 2];
+    }
+    return peak;
+}
+
+static const char *trial_name(const trial *t)
+{
+    return t->kernel ? t->kernel->name : bench_onednn_name(t->peer);
+}
+
+/* The operands of a pass in views of their own; the optional ones are absent. */
+static void make_operands(const bench *b, const pinion__layer *layer, enum pinion__pass pass, pinion__args *args)
+{
+    const pinion_shape in = layer->input_shapes[0], out = layer->output;
+    pinion__param_spec spec[PINION__MAX_PARAMS];
+    layer->op->params(&layer->attributes, layer->input_shapes, &out, spec);
+    const pinion__view x = random_view(b->o.batch, in.h, in.w, in.c), y = random_view(b->o.batch, out.h, out.w, out.c);
+    const pinion__view w = random_view(spec[0].n, spec[0].h, spec[0].w, spec[0].c);
+    *args = (pinion__args){.attributes = &layer->attributes, .workers = b->workers};
+    if (pass == PINION__FORWARD) {
+        args->operand[PINION__CONV_FORWARD_X] = x;
+        args->operand[PINION__CONV_FORWARD_W] = w;
+        args->operand[PINION__CONV_FORWARD_Y] = y;
+    } else if (pass == PINION__BACKWARD_DATA) {
+        args->operand[PINION__CONV_BACKWARD_DATA_DY] = y;
+        args->operand[PINION__CONV_BACKWARD_DATA_W] = w;
+        args->operand[PINION__CONV_BACKWARD_DATA_DX] = x;
+    } else {
+        args->operand[PINION__CONV_BACKWARD_WEIGHTS_X] = x;
+        args->operand[PINION__CONV_BACKWARD_WEIGHTS_DY] = y;
+        args->operand[PINION__CONV_BACKWARD_WEIGHTS_DW] = w;
+    }
+}
+
+static int add_kernels(const bench *b, const pinion__layer *layer, enum pinion__pass pass, const pinion__args *args,
+                       trial *trials, void **scratch)
+{
+    size_t most = 64;
+    int count = 0, cursor = 0;
+    const pinion__kernel *kernel;
+    while (count < MAX_TRIALS - BENCH_ONEDNN_TRIALS &&
+           (kernel = pinion__kernel_next(layer->op->id, pass, PINION__PROCESSOR_CPU, b->ctx->isa, args, &cursor))) {
+        const size_t bytes = kernel->body->scratch_bytes ? kernel->body->scratch_bytes(args) : 0;
+        most = bytes > most ? bytes : most;
+        trials[count++] = (trial){.kernel = kernel, .args = *args};
+    }
+    *scratch = checked(aligned_alloc(64, (most + 63) & ~(size_t)63));
+    for (int i = 0; i < count; i++)
+        trials[i].args.scratch = *scratch;
+    return count;
+}
+
+static bench_onednn_layer onednn_layer(const bench *b, const pinion__layer *layer, enum pinion__pass pass)
+{
+    const pinion_shape in = layer->input_shapes[0], out = layer->output;
+    bench_onednn_layer made = {.op = layer->op->id, .pass = pass, .n = b->o.batch, .h = in.h, .w = in.w, .c = in.c};
+    made.p = out.h, made.q = out.w;
+    made.conv = layer->op->id == PINION__OP_linear ? (pinion_conv2d){.r = 1, .s = 1, .stride_h = 1, .stride_w = 1}
+                                                   : layer->attributes.as.conv2d;
+    made.conv.k = out.c;
+    return made;
+}
+
+static void count_ratio(mean *m, double ratio)
+{
+    m->sum += log(ratio);
+    m->count++;
+}
+
+static void count_ratios(bench *b, const char *network, const pinion__layer *layer, enum pinion__pass pass,
+                         double ratio)
+{
+    const pinion_conv2d *conv = &layer->attributes.as.conv2d;
+    count_ratio(&b->passes[pass], ratio);
+    if (strncmp(network, "resnet18", 8) != 0 || layer->op->id != PINION__OP_conv2d || conv->r != 3 || conv->s != 3 ||
+        conv->stride_h != 1 || conv->stride_w != 1)
+        return;
+    count_ratio(&b->residual_stem, ratio);
+    if (layer->inputs[0] != PINION_INPUT)
+        count_ratio(&b->residual, ratio);
+}
+
+/* Prints the lines of one layer and pass. The ratio is oneDNN's best over the best kernel. */
+static void report(bench *b, const char *network, const pinion__layer *layer, enum pinion__pass pass,
+                   const trial *trials, int count, double peak)
+{
+    const pinion_shape in = layer->input_shapes[0];
+    const double flops =
+        2.0 * b->o.batch * (double)layer->op->macs(&layer->attributes, layer->input_shapes, &layer->output);
+    double best[2] = {INFINITY, INFINITY}; /* kernels, oneDNN */
+    for (int i = 0; i < count; i++)
+        best[!trials[i].kernel] = fmin(best[!trials[i].kernel], trials[i].median);
+    for (int i = 0; i < count; i++) {
+        const trial *t = &trials[i];
+        const double gflops = 1e-6 * flops / t->median, share = 100.0 * gflops / peak;
+        const bool leads = t->median <= best[!t->kernel];
+        printf("%-17s %-24s %2dx%2dx%-4d %-16s %-7s %-42s %9.3f %9.3f %8.1f %6.1f %%%s\n", network, layer->name, in.h,
+               in.w, in.c, pinion__pass_name(pass), t->kernel ? "pinion" : "onednn", trial_name(t), t->times[0],
+               t->median, gflops, share, leads ? " *" : "");
+        if (b->lines)
+            json_array_append_new(b->lines,
+                                  json_pack("{s:s, s:s, s:s, s:s, s:s, s:f, s:f, s:f, s:f}", "network", network,
+                                            "layer", layer->name, "pass", pinion__pass_name(pass), "side",
+                                            t->kernel ? "pinion" : "onednn", "kernel", trial_name(t), "min_ms",
+                                            t->times[0], "median_ms", t->median, "gflops", gflops, "peak", peak));
+    }
+    if (isfinite(best[0]) && isfinite(best[1]))
+        count_ratios(b, network, layer, pass, best[1] / best[0]);
+    fflush(stdout);
+}
+
+static void measure(bench *b, const char *network, const pinion__layer *layer, enum pinion__pass pass)
+{
+    static trial trials[MAX_TRIALS];
+    pinion__args args;
+    void *scratch;
+    char text[320];
+    snprintf(text, sizeof text, "%s %s %s", network, layer->name, pinion__pass_name(pass));
+    if (!strstr(text, b->o.match))
+        return;
+    make_operands(b, layer, pass, &args);
+    int count = add_kernels(b, layer, pass, &args, trials, &scratch);
+    const bench_onednn_layer peer = onednn_layer(b, layer, pass);
+    for (int i = 0; i < BENCH_ONEDNN_TRIALS; i++) {
+        bench_onednn *opened = bench_onednn_open(&peer, i, b->ctx->threads);
+        if (opened)
+            trials[count++] = (trial){.peer = opened};
+    }
+    const double peak = take_turns(b, trials, count);
+    report(b, network, layer, pass, trials, count, peak);
+    for (int i = 0; i < count; i++)
+        bench_onednn_close(trials[i].peer);
+    for (int i = 0; i < PINION__MAX_OPERANDS; i++)
+        free(args.operand[i].data);
+    free(scratch);
+}
+
+/* Does the network have the same layer, under another name, before this one? */
+static bool seen_before(const pinion_network *network, size_t index)
+{
+    const pinion__layer *layer = &network->layers[index];
+    for (size_t i = 0; i < index; i++) {
+        const pinion__layer *other = &network->layers[i];
+        if (other->op == layer->op && (other->inputs[0] == PINION_INPUT) == (layer->inputs[0] == PINION_INPUT) &&
+            memcmp(&other->input_shapes[0], &layer->input_shapes[0], sizeof(pinion_shape)) == 0 &&
+            memcmp(&other->attributes, &layer->attributes, layer->op->attributes_bytes) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int measure_network(bench *b, const char *model)
+{
+    pinion_network *network;
+    if (pinion_network_open(b->ctx, model, NULL, &network) < 0) {
+        fprintf(stderr, "layers: %s\n", pinion_context_error(b->ctx));
+        return 1;
+    }
+    for (size_t i = 0; i < network->layer_count; i++) {
+        const pinion__layer *layer = &network->layers[i];
+        if (!layer->op->pass[PINION__BACKWARD_WEIGHTS].count || !layer->op->macs || seen_before(network, i))
+            continue;
+        for (int pass = 0; pass < PINION__UPDATE; pass++)
+            if (pass != PINION__BACKWARD_DATA || layer->inputs[0] != PINION_INPUT)
+                measure(b, model, layer, (enum pinion__pass)pass);
+    }
+    pinion_network_destroy(network);
+    return 0;
+}
+
+static void print_mean(const bench *b, json_t *means, const char *name, const mean *m)
+{
+    if (!m->count)
+        return;
+    const double value = exp(m->sum / m->count);
+    printf("oneDNN's best / Pinion's best, geometric mean of %3d, %s: %.3f\n", m->count, name, value);
+    if (b->lines)
+        json_object_set_new(means, name, json_real(value));
+}
+
+static void finish(bench *b)
+{
+    json_t *means = json_object();
+    for (int pass = 0; pass < PINION__UPDATE; pass++)
+        print_mean(b, means, pinion__pass_name((enum pinion__pass)pass), &b->passes[pass]);
+    print_mean(b, means, "3x3 stride-1 layers of ResNet-18 with the first layer", &b->residual_stem);
+    print_mean(b, means, "3x3 stride-1 layers of ResNet-18", &b->residual);
+    if (!b->lines) {
+        json_decref(means);
+        return;
+    }
+    const char *peer = bench_onednn_version();
+    json_t *root = json_pack("{s:i, s:i, s:s, s:s?, s:o, s:o}", "batch", b->o.batch, "threads", b->ctx->threads, "isa",
+                             pinion__isa_name(b->ctx->isa), "onednn", peer, "means", means, "lines", b->lines);
+    char *text = json_dumps(root, JSON_COMPACT);
+    printf("%s\n", (char *)checked(text));
+    free(text);
+    json_decref(root);
+}
+
+static bool parse(int argc, char **argv, options *o)
+{
+    *o = (options){.models = "resnet18-cifar,alexnet-cifar,mobilenetv2-cifar", .match = "", .batch = 32, .rounds = 5};
+    for (int i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+        if (strcmp(argv[i], "--json") == 0) {
+            o->json = true;
+            continue;
+        }
+        if (!value)
+            return false;
+        if (strcmp(argv[i], "--models") == 0)
+            o->models = value;
+        else if (strcmp(argv[i], "--match") == 0)
+            o->match = value;
+        else if (strcmp(argv[i], "--batch") == 0)
+            o->batch = atoi(value);
+        else if (strcmp(argv[i], "--threads") == 0)
+            o->threads = atoi(value);
+        else if (strcmp(argv[i], "--rounds") == 0)
+            o->rounds = atoi(value);
+        else
+            return false;
+        i++;
+    }
+    return o->batch >= 1 && o->threads >= 0 && o->rounds >= 1;
 }
 
 int main(int argc, char **argv)
 {
-    const int batch = argc > 1 ? atoi(argv[1]) : 32, repetitions = argc > 3 ? atoi(argv[3]) : 10;
-    pinion_context *ctx = NULL;
-    pinion_context_options options = pinion_context_options_default();
-    options.threads = argc > 2 ? atoi(argv[2]) : 0;
-    pinion__workers *workers = NULL;
-    if (batch < 1 || repetitions < 1 || pinion_context_create(&options, &ctx) < 0 ||
-        pinion__workers_create(ctx, ctx->threads, &workers) < 0) {
-        fprintf(stderr, "usage: layers [BATCH [THREADS [REPETITIONS [MATCH]]]]\n");
+    static bench b;
+    pinion_context_options chosen = pinion_context_options_default();
+    if (!parse(argc, argv, &b.o)) {
+        fprintf(stderr,
+                "usage: layers [--models LIST] [--batch N] [--threads N] [--rounds N] [--match TEXT] [--json]\n");
         return 2;
     }
-    printf("batch %d, %d threads, %s, peak %.1f GFLOP/s a thread\n", batch, ctx->threads, pinion__isa_name(ctx->isa),
-           peak_gflops(ctx->isa));
-    printf("%-24s %-36s %8s %8s %8s %8s\n", "layer", "kernel", "ms min", "median", "GFLOP/s", "of peak");
-    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
-        measure_layer(ctx, &layers[i], batch, workers, repetitions, argc > 4 ? argv[4] : "");
-    pinion__workers_destroy(workers);
-    pinion_context_destroy(ctx);
-    return 0;
+    chosen.threads = b.o.threads;
+    if (pinion_context_create(&chosen, &b.ctx) < 0 ||
+        pinion__workers_create(b.ctx, pinion_context_threads(b.ctx), &b.workers) < 0) {
+        fprintf(stderr, "layers: no context with these threads\n");
+        return 2;
+    }
+    b.lines = b.o.json ? json_array() : NULL;
+    const char *version = bench_onednn_version();
+    printf("batch %d, %d threads, %s, peak %.1f GFLOP/s, oneDNN %s\n", b.o.batch, b.ctx->threads,
+           pinion__isa_name(b.ctx->isa), bench_peak_gflops(b.ctx->isa, b.workers), version ? version : "not installed");
+    printf("%-17s %-24s %-10s %-16s %-7s %-42s %9s %9s %8s %8s\n", "network", "layer", "input", "pass", "side",
+           "kernel", "ms min", "median", "GFLOP/s", "of peak");
+    char *models = checked(strdup(b.o.models)), *rest = NULL;
+    int failed = 0;
+    for (char *model = strtok_r(models, ",", &rest); model && !failed; model = strtok_r(NULL, ",", &rest))
+        failed = measure_network(&b, model);
+    if (!failed)
+        finish(&b);
+    free(models);
+    pinion__workers_destroy(b.workers);
+    pinion_context_destroy(b.ctx);
+    return failed;
 }
