@@ -1,17 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# Cross build for aarch64 Linux with Debian's compiler; PINION_SYSROOT holds the libraries (scripts/cross.sh fills it).
-set(CMAKE_SYSTEM_NAME Linux)
+# Cross build for 64-bit ARM Linux.
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
-set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
-set(CMAKE_FIND_ROOT_PATH $ENV{PINION_SYSROOT})
-set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
-set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
-set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
-set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
-set(CMAKE_LIBRARY_ARCHITECTURE aarch64-linux-gnu)
-set(ENV{PKG_CONFIG_LIBDIR} "$ENV{PINION_SYSROOT}/usr/lib/aarch64-linux-gnu/pkgconfig:$ENV{PINION_SYSROOT}/usr/share/pkgconfig")
-set(ENV{PKG_CONFIG_SYSROOT_DIR} $ENV{PINION_SYSROOT})
-set(CMAKE_C_FLAGS_INIT "-isystem $ENV{PINION_SYSROOT}/usr/include/aarch64-linux-gnu")
-set(CMAKE_EXE_LINKER_FLAGS_INIT "-Wl,-rpath-link,$ENV{PINION_SYSROOT}/usr/lib/aarch64-linux-gnu")
-set(CMAKE_SHARED_LINKER_FLAGS_INIT "-Wl,-rpath-link,$ENV{PINION_SYSROOT}/usr/lib/aarch64-linux-gnu")
-set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64;-L;/usr/aarch64-linux-gnu;-E;LD_LIBRARY_PATH=$ENV{PINION_SYSROOT}/usr/lib/aarch64-linux-gnu:/usr/aarch64-linux-gnu/lib)
+set(PINION_CROSS aarch64-linux-gnu)
+set(PINION_CROSS_FLAGS "")
+set(PINION_CROSS_EMULATOR qemu-aarch64)
+include(${CMAKE_CURRENT_LIST_DIR}/cross.cmake)
