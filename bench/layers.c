@@ -209,7 +209,7 @@ static void report(bench *b, const char *network, const pinion__layer *layer, en
     const pinion_shape in = layer->input_shapes[0];
     const double flops =
         2.0 * b->o.batch * (double)layer->op->macs(&layer->attributes, layer->input_shapes, &layer->output);
-    double best[2] = {INFINITY, INFINITY}; /* kernels, oneDNN */
+    double best[2] = {(double)INFINITY, (double)INFINITY}; /* kernels, oneDNN */
     for (int i = 0; i < count; i++)
         best[!trials[i].kernel] = fmin(best[!trials[i].kernel], trials[i].median);
     for (int i = 0; i < count; i++) {

@@ -193,7 +193,7 @@ static void enter(const bench *b, const pinion__task *task, const pinion__step *
 
 static double best_sample(const contest *at)
 {
-    double best = INFINITY;
+    double best = (double)INFINITY;
     for (int i = 0; i < at->count; i++)
         best = at->samples[i] < best ? at->samples[i] : best;
     return best;
@@ -201,7 +201,7 @@ static double best_sample(const contest *at)
 
 static double best_of(const contest *contests, int count)
 {
-    double best = INFINITY;
+    double best = (double)INFINITY;
     for (int i = 0; i < count; i++)
         best = fmin(best, best_sample(&contests[i]));
     return best;
