@@ -80,15 +80,12 @@ static bool can_run(enum pinion__isa machine, enum pinion__isa isa)
 /* Names the first line in which two plans differ. */
 static int fail_plan(pinion_context *ctx, const char *path, const char *now, const char *then)
 {
-    const char *a = now, *b = then;
-    while (*a && *a == *b) {
-        a++;
-        b++;
-    }
-    while (a > now && a[-1] != '\n') {
-        a--;
-        b--;
-    }
+    size_t at = 0;
+    while (now[at] && now[at] == then[at])
+        at++;
+    while (at > 0 && now[at - 1] != '\n')
+        at--;
+    const char *a = now + at, *b = then + at;
     int status = PINION_OK;
     PINION_FAIL_IF(true, PINION_EINVAL,
                    "%s: was made with the task '%.*s' where this build has '%.*s'; the same bits cannot be promised",

@@ -273,7 +273,7 @@ static int measure_record(bench *b, pinion__record *record)
     const pinion__operands *operands = &task->op->pass[task->pass];
     const pinion__step step = {.seed = 1, .learning_rate = 1e-6f, .clip_norm = 1.0f, .loss_batch = plan->options.batch};
     contest contests[MAX_CANDIDATES];
-    size_t offsets[PINION__MAX_OPERANDS];
+    size_t offsets[PINION__MAX_OPERANDS] = {0};
     int count = record->count < MAX_CANDIDATES ? record->count : MAX_CANDIDATES;
     memset(contests, 0, sizeof contests);
     for (int i = 0; i < count; i++)

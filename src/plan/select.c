@@ -118,14 +118,17 @@ static int find_given(const pinion_plan *plan, int index, const char *lines, con
     pinion__text name = {.ctx = ctx};
     PINION_TRY(name_task(plan, task, &name));
     const char *given = find_line(lines, &name, find_turn(plan, index));
-    size_t length = given ? strcspn(given, "\n") : 0;
-    *out = given ? NULL : candidates[0].kernel;
-    for (int i = 0; i < plan->records[task->record - 1].count && !*out; i++)
+    if (!given)
+        given = candidates[0].kernel->name;
+    size_t length = strcspn(given, "\n");
+    const pinion__kernel *found = NULL;
+    for (int i = 0; i < plan->records[task->record - 1].count && !found; i++)
         if (strncmp(candidates[i].kernel->name, given, length) == 0 && !candidates[i].kernel->name[length])
-            *out = candidates[i].kernel;
-    PINION_FAIL_IF(!*out, PINION_EUNSUPPORTED, "task '%.*s': kernel '%.*s' is not there for %s or cannot do it",
+            found = candidates[i].kernel;
+    PINION_FAIL_IF(!found, PINION_EUNSUPPORTED, "task '%.*s': kernel '%.*s' is not there for %s or cannot do it",
                    (int)name.length - 1, name.bytes, (int)(length < 80 ? length : 80), given,
                    pinion__isa_name(plan->processors[task->processor]->isa));
+    *out = found;
 fail:
     pinion__release(ctx, name.bytes);
     return status;

@@ -219,6 +219,7 @@ static int check_required(const verb *which, const options *out)
     while (word && *word) {
         size_t length = strcspn(word, " ");
         int index = find_option(word, length);
+        assert(index >= 0);
         if (!(out->given & (UINT64_C(1) << index)))
             return usage_error("%s: %.*s is missing (see: pinion help %s)", which->name, (int)length, word,
                                which->name);

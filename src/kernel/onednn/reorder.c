@@ -29,7 +29,7 @@ typedef struct reordering {
 static bool cut(const dnnl_memory_desc_t *whole, dnnl_dim_t first, dnnl_dim_t filters, dnnl_memory_desc_t *out,
                 dnnl_dim_t *offset)
 {
-    dnnl_dims_t dims;
+    dnnl_dims_t dims = {0};
     const dnnl_dims_t offsets = {first};
     memcpy(dims, whole->dims, sizeof dims);
     dims[0] = filters;
