@@ -5,7 +5,7 @@
  * network had its weights, less momentum. What is left is activations, gradients, scratch, and whatever the library
  * needs besides. One JSON object on one line; Linux only. With no steps at all it ends when the first one could begin.
  *
- *     memory MODEL BATCH THREADS STEPS [LIMIT]      LIMIT: bytes, as --mem-limit; 0: none
+ *     memory MODEL BATCH THREADS STEPS [LIMIT]      LIMIT: bytes, none or auto, as --mem-limit; default: auto
  */
 #include <inttypes.h>
 #include <pinion/pinion.h>
@@ -102,7 +102,9 @@ int main(int argc, char **argv)
     chosen.mode = PINION_TRAIN;
     chosen.batch = atoi(argv[2]);
     options.threads = atoi(argv[3]);
-    chosen.memory_limit = argc > 5 ? (size_t)strtoull(argv[5], NULL, 10) : 0;
+    const char *limit = argc > 5 ? argv[5] : "auto";
+    chosen.memory_limit = (size_t)strtoull(limit, NULL, 10); /* none, auto: 0 */
+    chosen.recompute_share = strcmp(limit, "auto") == 0 ? PINION_RECOMPUTE_SHARE_AUTO : 0;
     if (pinion_context_create(&options, &ctx) < 0) {
         fprintf(stderr, "memory: no context with %s threads\n", argv[3]);
         return 2;

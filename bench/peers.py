@@ -16,7 +16,7 @@ A case is KIND-MODEL-BATCH with the kind
   memory         growth of resident memory while training, beyond weights and momentum
   threads        Pinion's step of training with one thread over that with --threads
   limit          Pinion's step of training with memory for half of its activations and
-                 gradients over that without a limit: here less is better
+                 gradients over that of the fastest plan: here less is better
   start          from the start of a process to its first step of training, with wisdom
 Results are kept in the file --keep, so a table can be made from several runs: at
 the end the table of all that the file holds is printed as Markdown.
@@ -151,7 +151,7 @@ def own_sides(options, case):
     if case.kind == "threads":
         return {"Pinion": {}, "Pinion, 1 thread": {"threads": 1}}
     if case.kind == "limit":
-        return {"Pinion": {}, "Pinion, limited": {"limit": half_limit(options, case)}}
+        return {"Pinion": {"limit": "none"}, "Pinion, limited": {"limit": half_limit(options, case)}}
     return {"Pinion": {}}
 
 
@@ -213,14 +213,14 @@ def compare(options, case):
     return with_ratio(result, times)
 
 
-def memory_program(options, case, steps, limit=0):
+def memory_program(options, case, steps, limit="auto"):
     program = Path(options.bench or Path(options.pinion).resolve().parents[2] / "bench") / "memory"
     return [str(program), case.model, str(case.batch), str(options.threads), str(steps), str(limit)]
 
 
 def half_limit(options, case):
-    """Memory for weights, momentum and half of the rest of what an unlimited plan takes."""
-    report = run_json(memory_program(options, case, 0))
+    """Memory for weights, momentum and half of the rest of what the fastest plan takes."""
+    report = run_json(memory_program(options, case, 0, "none"))
     return report["weight_bytes"] + report["momentum_bytes"] + report["arena_bytes"] // 2
 
 
@@ -229,6 +229,7 @@ def compare_memory(options, case):
     commands = {side: [*case.peer_command(options, side), "--memory", str(MEMORY_STEPS)] for side in TORCH}
     commands["Pinion"] = memory_program(options, case, MEMORY_STEPS)
     if Path(commands["Pinion"][0]).exists():
+        commands["Pinion, fastest"] = memory_program(options, case, MEMORY_STEPS, "none")
         commands["Pinion, limited"] = memory_program(options, case, MEMORY_STEPS, half_limit(options, case))
     growth, versions = {}, {}
     for label, command in commands.items():

@@ -27,6 +27,8 @@ enum pinion_patience {
     PINION_PATIENCE_PATIENT   /* times candidates in turn, medians of more repetitions: at most about 2 minutes */
 };
 
+#define PINION_RECOMPUTE_SHARE_AUTO 0.08f
+
 typedef struct pinion_plan_options {
     enum pinion_mode mode;
     int batch;                     /* 1 … 65536 */
@@ -45,7 +47,8 @@ typedef struct pinion_plan_options {
     size_t memory_limit;
 
     /* Training: within the limit, activations are computed once more also without need, up to so much of a step's time
-     * (as far as times are known, else estimated), where that saves at least a tenth of all bytes. 0: never. */
+     * (as far as times are known, else estimated), where that saves at least a tenth of all bytes. 0: never. The
+     * command's --mem-limit auto is PINION_RECOMPUTE_SHARE_AUTO. */
     float recompute_share;
 
     /* 1: every pass of every layer is a task of its own, which writes all of its result to memory. 0: neighbouring

@@ -139,7 +139,7 @@ size_t memory_limit(const options *given)
 
 float recompute_share(const options *given)
 {
-    return is_automatic(given) ? 0.08f : 0.0f;
+    return is_automatic(given) ? PINION_RECOMPUTE_SHARE_AUTO : 0.0f;
 }
 
 static int set_value(const option *row, const char *text, options *out)
