@@ -115,13 +115,16 @@ static int compare_plans(const pinion_trainer *trainer, const pinion_checkpoint 
     char *training = NULL, *evaluation = NULL;
     bool same_evaluation = true;
     PINION_TRY(compare_plan(trainer->plan, checkpoint->plan, &training, same));
-    *same = *same && trainer->plan->micro_batches == checkpoint->micro_batches;
-    if (report && !*same)
+    if (report && training && !*same)
         PINION_TRY(fail_plan(ctx, path, training, checkpoint->plan));
+    *same = *same && trainer->plan->micro_batches == checkpoint->micro_batches;
+    PINION_FAIL_IF(report && !*same, PINION_EINVAL,
+                   "%s: was made with %d micro-batches where the plan has %d; the same bits cannot be promised", path,
+                   checkpoint->micro_batches, trainer->plan->micro_batches);
     if (trainer->evaluator)
         PINION_TRY(compare_plan(pinion__evaluator_plan(trainer->evaluator), checkpoint->evaluation, &evaluation,
                                 &same_evaluation));
-    if (report && !same_evaluation)
+    if (report && evaluation && !same_evaluation)
         PINION_TRY(fail_plan(ctx, path, evaluation, checkpoint->evaluation));
     *same = *same && same_evaluation;
 fail:
