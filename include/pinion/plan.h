@@ -95,7 +95,8 @@ enum { PINION_MAX_FUSED = 3 };
 typedef struct pinion_task_info {
     const char *layer;     /* "" for tasks of no single layer */
     const char *op, *pass; /* "conv2d", "backward_weights"; a fused task: "batchnorm+add+relu". Pass "recompute": a
-                              forward pass done once more for the backward pass */
+                              forward pass done once more for the backward pass; "prepare": done once for many
+                              inferences, when weights have changed */
     const char *fused[PINION_MAX_FUSED]; /* further layers whose work the task does; NULL past the last */
     const char *processor, *kernel;
     int64_t macs;

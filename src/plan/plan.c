@@ -302,6 +302,12 @@ pinion_plan_info pinion_plan_get_info(const pinion_plan *plan)
                               .predicted_ms = pinion__candidates_predict(plan)};
 }
 
+static const char *pass_word(const pinion_plan *plan, int index)
+{
+    const pinion__task *task = &plan->tasks[index];
+    return index < plan->prologue ? "prepare" : task->recomputed ? "recompute" : pinion__pass_name(task->pass);
+}
+
 int pinion_plan_get_task(const pinion_plan *plan, int index, pinion_task_info *out)
 {
     if (!plan)
@@ -314,7 +320,7 @@ int pinion_plan_get_task(const pinion_plan *plan, int index, pinion_task_info *o
     const pinion__task *task = &plan->tasks[index];
     *out = (pinion_task_info){.layer = pinion__task_layer_name(plan, task),
                               .op = pinion__task_what(task),
-                              .pass = task->recomputed ? "recompute" : pinion__pass_name(task->pass),
+                              .pass = pass_word(plan, index),
                               .processor = plan->processors[task->processor]->name,
                               .kernel = task->kernel->name,
                               .macs = (int64_t)task->macs,

@@ -216,7 +216,7 @@ static void test_fused_tasks(void **state)
                            "fc adamw update\n"
                            "conv1 adamw update\n");
     options = pinion_plan_options_default();
-    expect_tasks(&options, "conv1 fold_batchnorm forward\n"
+    expect_tasks(&options, "conv1 fold_batchnorm prepare\n"
                            "conv1 conv2d+batchnorm+relu forward\n"
                            "conv2 conv2d+add forward\n"
                            "pool global_avgpool forward\n"
