@@ -297,37 +297,5 @@ static void run(const pinion__args *args, int out)
         PINION__CPU_SHARED(column_sums)(&g.dy, db->data, args->accumulate, args->workers);
 }
 
-static bool applicable4(const pinion__args *args)
-{
-    return applicable(args, 4);
-}
-
-static size_t scratch_bytes4(const pinion__args *args)
-{
-    return scratch_bytes(args, 4);
-}
-
-static void run4(const pinion__args *args)
-{
-    run(args, 4);
-}
-
-static bool applicable2(const pinion__args *args)
-{
-    return applicable(args, 2);
-}
-
-static size_t scratch_bytes2(const pinion__args *args)
-{
-    return scratch_bytes(args, 2);
-}
-
-static void run2(const pinion__args *args)
-{
-    run(args, 2);
-}
-
-PINION__CPU_KERNEL(conv2d_backward_weights_winograd) = {
-    .applicable = applicable4, .scratch_bytes = scratch_bytes4, .run = run4};
-PINION__CPU_KERNEL(conv2d_backward_weights_winograd_f2) = {
-    .applicable = applicable2, .scratch_bytes = scratch_bytes2, .run = run2};
+PINION__WINOGRAD_KERNEL(conv2d_backward_weights_winograd, 4);
+PINION__WINOGRAD_KERNEL(conv2d_backward_weights_winograd_f2, 2);

@@ -196,4 +196,20 @@ static inline bool pinion__winograd_applies(const pinion__args *args, const pini
            (out == 4 ? 16 * tiled <= 2 * pixels : 16 * tiled <= 9 * pixels);
 }
 
+/* A row of kernels.def for F(out x out, 3x3), in a file whose applicable, scratch_bytes and run take `out` last. */
+#define PINION__WINOGRAD_KERNEL(name, out)                                                                             \
+    static bool applicable_##out(const pinion__args *args)                                                             \
+    {                                                                                                                  \
+        return applicable(args, out);                                                                                  \
+    }                                                                                                                  \
+    static size_t scratch_bytes_##out(const pinion__args *args)                                                        \
+    {                                                                                                                  \
+        return scratch_bytes(args, out);                                                                               \
+    }                                                                                                                  \
+    static void run_##out(const pinion__args *args)                                                                    \
+    {                                                                                                                  \
+        run(args, out);                                                                                                \
+    }                                                                                                                  \
+    PINION__CPU_KERNEL(name) = {.applicable = applicable_##out, .scratch_bytes = scratch_bytes_##out, .run = run_##out}
+
 #endif

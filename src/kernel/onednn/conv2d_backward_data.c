@@ -28,13 +28,7 @@ static pinion__onednn_pass pass_of(const pinion__args *args, bool depthwise)
 static bool applicable(const pinion__args *args, bool depthwise)
 {
     const pinion__onednn_pass what = pass_of(args, depthwise);
-    pinion__onednn item;
-    if (args->activation != PINION__ACTIVATION_NONE || args->update || !pinion__view_dense(&what.x) ||
-        !pinion__view_dense(&what.y))
-        return false;
-    const bool found = pinion__onednn_open(&what, &item);
-    pinion__onednn_close(&item);
-    return found;
+    return args->activation == PINION__ACTIVATION_NONE && !args->update && pinion__onednn_can(&what);
 }
 
 static size_t weight_scratch(const pinion__onednn *item)
@@ -114,40 +108,5 @@ static void run(const pinion__args *args, bool depthwise)
     pinion__onednn_close(&item);
 }
 
-/* The arguments of a kernel do not name its op: two bodies of the same functions. */
-
-static bool dense_applicable(const pinion__args *args)
-{
-    return applicable(args, false);
-}
-
-static size_t dense_scratch_bytes(const pinion__args *args)
-{
-    return scratch_bytes(args, false);
-}
-
-static void dense_run(const pinion__args *args)
-{
-    run(args, false);
-}
-
-static bool depthwise_applicable(const pinion__args *args)
-{
-    return applicable(args, true);
-}
-
-static size_t depthwise_scratch_bytes(const pinion__args *args)
-{
-    return scratch_bytes(args, true);
-}
-
-static void depthwise_run(const pinion__args *args)
-{
-    run(args, true);
-}
-
-PINION__ONEDNN_KERNEL(conv2d_backward_data_onednn) = {
-    .applicable = dense_applicable, .scratch_bytes = dense_scratch_bytes, .run = dense_run};
-
-PINION__ONEDNN_KERNEL(depthwise_conv2d_backward_data_onednn) = {
-    .applicable = depthwise_applicable, .scratch_bytes = depthwise_scratch_bytes, .run = depthwise_run};
+PINION__ONEDNN_ROW(conv2d_backward_data_onednn, false, .prepare = NULL);
+PINION__ONEDNN_ROW(depthwise_conv2d_backward_data_onednn, true, .prepare = NULL);

@@ -32,13 +32,7 @@ static pinion__onednn_pass pass_of(const pinion__args *args, bool depthwise)
 static bool applicable(const pinion__args *args, bool depthwise)
 {
     const pinion__onednn_pass what = pass_of(args, depthwise);
-    pinion__onednn item;
-    if (args->update || args->operand[PINION__CONV_FORWARD_STATS].data || !pinion__view_dense(&what.x) ||
-        !pinion__view_dense(&what.y) || (what.addend.data && !pinion__view_dense(&what.addend)))
-        return false;
-    const bool found = pinion__onednn_open(&what, &item);
-    pinion__onednn_close(&item);
-    return found;
+    return !args->update && !args->operand[PINION__CONV_FORWARD_STATS].data && pinion__onednn_can(&what);
 }
 
 static size_t weight_scratch(const pinion__args *args, const pinion__onednn *item)
@@ -128,23 +122,6 @@ static void prepare(const pinion__args *args, void *into, bool depthwise)
     pinion__onednn_close(&item);
 }
 
-/* The arguments of a kernel do not name its op: two bodies of the same functions. */
-
-static bool dense_applicable(const pinion__args *args)
-{
-    return applicable(args, false);
-}
-
-static size_t dense_scratch_bytes(const pinion__args *args)
-{
-    return scratch_bytes(args, false);
-}
-
-static void dense_run(const pinion__args *args)
-{
-    run(args, false);
-}
-
 static size_t dense_prepared_bytes(const pinion__args *args)
 {
     return prepared_bytes(args, false);
@@ -153,21 +130,6 @@ static size_t dense_prepared_bytes(const pinion__args *args)
 static void dense_prepare(const pinion__args *args, void *into)
 {
     prepare(args, into, false);
-}
-
-static bool depthwise_applicable(const pinion__args *args)
-{
-    return applicable(args, true);
-}
-
-static size_t depthwise_scratch_bytes(const pinion__args *args)
-{
-    return scratch_bytes(args, true);
-}
-
-static void depthwise_run(const pinion__args *args)
-{
-    run(args, true);
 }
 
 static size_t depthwise_prepared_bytes(const pinion__args *args)
@@ -180,14 +142,6 @@ static void depthwise_prepare(const pinion__args *args, void *into)
     prepare(args, into, true);
 }
 
-PINION__ONEDNN_KERNEL(conv2d_forward_onednn) = {.applicable = dense_applicable,
-                                                .scratch_bytes = dense_scratch_bytes,
-                                                .run = dense_run,
-                                                .prepared_bytes = dense_prepared_bytes,
-                                                .prepare = dense_prepare};
-
-PINION__ONEDNN_KERNEL(depthwise_conv2d_forward_onednn) = {.applicable = depthwise_applicable,
-                                                          .scratch_bytes = depthwise_scratch_bytes,
-                                                          .run = depthwise_run,
-                                                          .prepared_bytes = depthwise_prepared_bytes,
-                                                          .prepare = depthwise_prepare};
+PINION__ONEDNN_ROW(conv2d_forward_onednn, false, .prepared_bytes = dense_prepared_bytes, .prepare = dense_prepare);
+PINION__ONEDNN_ROW(depthwise_conv2d_forward_onednn, true, .prepared_bytes = depthwise_prepared_bytes,
+                   .prepare = depthwise_prepare);

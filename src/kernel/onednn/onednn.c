@@ -155,6 +155,17 @@ bool pinion__onednn_open(const pinion__onednn_pass *what, pinion__onednn *out)
     return good;
 }
 
+bool pinion__onednn_can(const pinion__onednn_pass *what)
+{
+    pinion__onednn item;
+    if (!pinion__view_dense(&what->x) || !pinion__view_dense(&what->y) ||
+        (what->addend.data && !pinion__view_dense(&what->addend)))
+        return false;
+    const bool found = pinion__onednn_open(what, &item);
+    pinion__onednn_close(&item);
+    return found;
+}
+
 bool pinion__onednn_compile(pinion__onednn *item)
 {
     const int threads = pinion__onednn_enter();

@@ -28,6 +28,24 @@
     extern const pinion__kernel_body pinion__onednn_##name;                                                            \
     const pinion__kernel_body pinion__onednn_##name
 
+/* A row of kernels.def in a file whose applicable, scratch_bytes and run take last whether the op is depthwise_conv2d:
+ * the arguments of a kernel do not name it. Further members of the body may follow. */
+#define PINION__ONEDNN_ROW(name, depthwise, ...)                                                                       \
+    static bool name##_applicable(const pinion__args *args)                                                            \
+    {                                                                                                                  \
+        return applicable(args, depthwise);                                                                            \
+    }                                                                                                                  \
+    static size_t name##_scratch_bytes(const pinion__args *args)                                                       \
+    {                                                                                                                  \
+        return scratch_bytes(args, depthwise);                                                                         \
+    }                                                                                                                  \
+    static void name##_run(const pinion__args *args)                                                                   \
+    {                                                                                                                  \
+        run(args, depthwise);                                                                                          \
+    }                                                                                                                  \
+    PINION__ONEDNN_KERNEL(name) = {                                                                                    \
+        .applicable = name##_applicable, .scratch_bytes = name##_scratch_bytes, .run = name##_run, __VA_ARGS__}
+
 enum { PINION__ONEDNN_FILTERS = 64 }; /* of a block of weights: a multiple of every block of oneDNN's formats */
 
 /* A pass of a convolution: its tensors by what they are, gradients in the place of what they belong to. */
@@ -56,6 +74,8 @@ int pinion__onednn_items(int batch, int most);
 
 /* Descriptors of one item. False: oneDNN has nothing but its reference for it (or no memory). */
 bool pinion__onednn_open(const pinion__onednn_pass *what, pinion__onednn *out);
+/* Activations are dense and oneDNN has more than its reference. */
+bool pinion__onednn_can(const pinion__onednn_pass *what);
 bool pinion__onednn_compile(pinion__onednn *item);
 void pinion__onednn_close(pinion__onednn *item); /* accepts one that could not be opened */
 
