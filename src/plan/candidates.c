@@ -153,7 +153,7 @@ static int find_record(const pinion_plan *plan, const char *key)
     return 0;
 }
 
-static int gather(pinion_plan *plan, int index)
+int pinion__candidates_add(pinion_plan *plan, int index)
 {
     pinion_context *ctx = plan->ctx;
     int status = PINION_OK;
@@ -185,7 +185,7 @@ int pinion__candidates_gather(pinion_plan *plan)
     int status = PINION_OK;
     pinion__candidates_clear(plan);
     for (int i = 0; i < (int)plan->task_count; i++)
-        PINION_TRY(gather(plan, i));
+        PINION_TRY(pinion__candidates_add(plan, i));
 fail:
     return status;
 }

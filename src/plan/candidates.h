@@ -12,6 +12,9 @@
 /* Gives every task a record with all applicable kernels, times not known. PINION_EUNSUPPORTED: a task has none. */
 int pinion__candidates_gather(pinion_plan *plan);
 
+/* The same for one task that came later. */
+int pinion__candidates_add(pinion_plan *plan, int index);
+
 /* Forgets the records. */
 void pinion__candidates_clear(pinion_plan *plan);
 

@@ -6,6 +6,8 @@
  * the smallest limit that works, which a refusal names, is the smallest total among them all.
  */
 #include "plan/build.h"
+#include "plan/candidates.h"
+#include "plan/measure.h"
 
 enum { WORTH = 10 }; /* without need, recomputation must save one in so many of all bytes */
 
@@ -44,6 +46,24 @@ static int count_part_tasks(const pinion_plan *plan)
     return t;
 }
 
+/* Recomputed tasks that are other work than what they repeat (normalise) are not among those that selection timed. */
+static int time_recomputed(pinion_plan *plan, const pinion__plan_tuning *tuning)
+{
+    pinion_context *ctx = plan->ctx;
+    int status = PINION_OK;
+    bool added = false;
+    for (int t = 0; t < (int)plan->task_count; t++) {
+        if (!plan->tasks[t].recomputed || plan->tasks[t].record)
+            continue;
+        PINION_TRY(pinion__candidates_add(plan, t));
+        added = true;
+    }
+    if (added)
+        PINION_TRY(pinion__measure(plan, tuning->kernels ? PINION_PATIENCE_ESTIMATE : plan->options.patience));
+fail:
+    return status;
+}
+
 int pinion__plan_fit(pinion_plan *plan, const pinion__plan_tuning *tuning)
 {
     pinion_context *ctx = plan->ctx;
@@ -59,6 +79,7 @@ int pinion__plan_fit(pinion_plan *plan, const pinion__plan_tuning *tuning)
     else if (plan->options.recompute_share > 0 && plan->arena_bytes > worth)
         PINION_TRY(
             pinion__plan_recompute_cheaply(plan, (double)plan->options.recompute_share, plan->arena_bytes - worth));
+    PINION_TRY(time_recomputed(plan, tuning));
     plan->part_end = count_part_tasks(plan);
     PINION_TRY(pinion__plan_layout(plan, false));
 fail:

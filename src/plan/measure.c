@@ -342,14 +342,14 @@ fail:
     return status;
 }
 
-static void report(const bench *b)
+static void report(const bench *b, int measured)
 {
     char rest[96] = "";
     if (b->left_out > 0)
         snprintf(rest, sizeof rest, "; %d are not measured: %s", b->left_out,
                  elapsed_ms(b) < efforts[b->patience].limit_ms ? "too little memory" : "it would take too long");
-    pinion__log(b->plan->ctx, PINION_LOG_INFO, "measured %d task%s in %.1f s%s", b->plan->measured_tasks,
-                b->plan->measured_tasks == 1 ? "" : "s", elapsed_ms(b) * 1e-3, rest);
+    pinion__log(b->plan->ctx, PINION_LOG_INFO, "measured %d task%s in %.1f s%s", measured, measured == 1 ? "" : "s",
+                elapsed_ms(b) * 1e-3, rest);
 }
 
 static int measure_all(bench *b, waiting *list)
@@ -357,6 +357,7 @@ static int measure_all(bench *b, waiting *list)
     pinion_context *ctx = b->plan->ctx;
     int status = PINION_OK;
     size_t count = list_waiting(b, list);
+    int before = b->plan->measured_tasks;
     if (count == 0)
         return PINION_OK;
     b->begin_ns = pinion__now_ns();
@@ -371,7 +372,7 @@ static int measure_all(bench *b, waiting *list)
             b->left_out++;
     }
     b->plan->measuring_ms += elapsed_ms(b);
-    report(b);
+    report(b, b->plan->measured_tasks - before);
     pinion__wisdom_save(b->wisdom);
 fail:
     return status;

@@ -23,6 +23,12 @@ done
 expect 0 "" $plan --candidates
 grep -q -E '^conv1 +conv2d[a-z+]* +forward +cpu +[0-9.]+ +[0-9.]+ +conv2d_forward_' out || { fail "plan's table:"; cat out; }
 tail -n 1 out | grep -q -E 'predicted [0-9.]+ ms$' || fail "plan's last line: $(tail -n 1 out)"
+
+# Tasks that memory adds have times too.
+expect 0 "" plan --model alexnet-cifar --batch 16 --mem-limit auto --json
+[ "$(value out recomputed)" -gt 0 ] || fail "nothing is recomputed: $(tail -c 300 out)"
+grep -q '"ms":null' out && fail "a recomputed task has no time"
+[ "$(value out predicted_ms)" != null ] || fail "no prediction of a plan that recomputes"
 expect 2 "pinion: --patience: 'hasty' is unknown: expected estimate|measure|patient" $plan --patience hasty
 
 # The file: made with its folders, used by the next command, shared between verbs.
