@@ -62,6 +62,22 @@ __attribute__((target("avx2,fma"))) static float avx2(float start)
         start += _mm256_cvtss_f32(sums[j]);
     return start;
 }
+
+/* SSE2 has no fused multiply-add: a product and a sum. */
+static float sse2(float start)
+{
+    __m128 sums[CHAINS];
+    const __m128 half = _mm_set1_ps(0.5F);
+    for (int j = 0; j < CHAINS; j++)
+        sums[j] = _mm_set1_ps(start + (float)j);
+    for (int i = 0; i < STEPS; i++)
+#pragma GCC unroll 12
+        for (int j = 0; j < CHAINS; j++)
+            sums[j] = _mm_add_ps(_mm_mul_ps(sums[j], half), half);
+    for (int j = 0; j < CHAINS; j++)
+        start += _mm_cvtss_f32(sums[j]);
+    return start;
+}
 #elif defined(__ARM_NEON)
 static float neon(float start)
 {
@@ -99,6 +115,8 @@ double bench_peak_gflops(enum pinion__isa isa, pinion__workers *workers)
         work.loop = avx512, lanes = 16.0;
     else if (isa == PINION__ISA_AVX2)
         work.loop = avx2, lanes = 8.0;
+    else
+        work.loop = sse2, lanes = 4.0;
 #elif defined(__ARM_NEON)
     if (isa == PINION__ISA_NEON)
         work.loop = neon, lanes = 4.0;

@@ -84,7 +84,7 @@ static int read_origin(pinion_checkpoint *checkpoint)
     const pinion__st_file *file = checkpoint->file;
     pinion_checkpoint_info *info = &checkpoint->info;
     const char *input = "", *isa = "";
-    int64_t classes = 0, parts = 0;
+    int64_t classes = 0, parts = 1;
     PINION_TRY(read_text(ctx, file, PINION__KEY_MODEL, &info->model));
     PINION_FAIL_IF(!pinion__model_valid(info->model), PINION_EFORMAT,
                    "%s: '%s' is '%.80s'; expected a name of the zoo or a JSON description", file->path,
@@ -102,7 +102,7 @@ static int read_origin(pinion_checkpoint *checkpoint)
     checkpoint->isa = (enum pinion__isa)found;
     PINION_TRY(read_text(ctx, file, PINION__KEY_PLAN, &checkpoint->plan));
     PINION_TRY(read_integer(ctx, file, PINION__KEY_PARTS, 1, info->options.batch, &parts));
-    PINION_FAIL_IF(parts < 1 || info->options.batch % parts != 0, PINION_EFORMAT,
+    PINION_FAIL_IF(info->options.batch % parts != 0, PINION_EFORMAT,
                    "%s: '%s' is %" PRId64 "; expected a divisor of the batch, %d", file->path, PINION__KEY_PARTS, parts,
                    info->options.batch);
     checkpoint->micro_batches = (int)parts;

@@ -153,7 +153,7 @@ static int find_record(const pinion_plan *plan, const char *key)
     return 0;
 }
 
-int pinion__candidates_add(pinion_plan *plan, int index)
+static int gather(pinion_plan *plan, int index)
 {
     pinion_context *ctx = plan->ctx;
     int status = PINION_OK;
@@ -185,7 +185,26 @@ int pinion__candidates_gather(pinion_plan *plan)
     int status = PINION_OK;
     pinion__candidates_clear(plan);
     for (int i = 0; i < (int)plan->task_count; i++)
-        PINION_TRY(pinion__candidates_add(plan, i));
+        PINION_TRY(gather(plan, i));
+fail:
+    return status;
+}
+
+/* A record's task is the first that is this very work, not one that repeats it with other operands. */
+int pinion__candidates_add(pinion_plan *plan, bool *added)
+{
+    pinion_context *ctx = plan->ctx;
+    int status = PINION_OK;
+    *added = false;
+    for (int t = (int)plan->task_count - 1; t >= 0; t--)
+        if (plan->tasks[t].record && !plan->tasks[t].recomputed)
+            plan->records[plan->tasks[t].record - 1].task = t;
+    for (int t = plan->prologue; t < (int)plan->task_count; t++) {
+        if (plan->tasks[t].record)
+            continue;
+        PINION_TRY(gather(plan, t));
+        *added = true;
+    }
 fail:
     return status;
 }

@@ -12,8 +12,8 @@
 /* Gives every task a record with all applicable kernels, times not known. PINION_EUNSUPPORTED: a task has none. */
 int pinion__candidates_gather(pinion_plan *plan);
 
-/* The same for one task that came later. */
-int pinion__candidates_add(pinion_plan *plan, int index);
+/* The same for tasks that came later: those without a record. Tasks may have moved; *added: there were any. */
+int pinion__candidates_add(pinion_plan *plan, bool *added);
 
 /* Forgets the records. */
 void pinion__candidates_clear(pinion_plan *plan);

@@ -51,13 +51,8 @@ static int time_recomputed(pinion_plan *plan, const pinion__plan_tuning *tuning)
 {
     pinion_context *ctx = plan->ctx;
     int status = PINION_OK;
-    bool added = false;
-    for (int t = 0; t < (int)plan->task_count; t++) {
-        if (!plan->tasks[t].recomputed || plan->tasks[t].record)
-            continue;
-        PINION_TRY(pinion__candidates_add(plan, t));
-        added = true;
-    }
+    bool added;
+    PINION_TRY(pinion__candidates_add(plan, &added));
     if (added)
         PINION_TRY(pinion__measure(plan, tuning->kernels ? PINION_PATIENCE_ESTIMATE : plan->options.patience));
 fail:
