@@ -2,14 +2,23 @@
 # SPDX-License-Identifier: Apache-2.0
 # setup.sh [--tests] [PACKAGE...]: installs what the build needs (with --tests also what the tests need), and the Debian packages
 # named, where they are missing. apt does it by itself (as root, or through sudo); for other package managers the names are printed.
+# OpenCL's headers, and for tests PoCL, an OpenCL that runs on the CPU, are installed where that is possible: without them
+# Pinion is built without OpenCL, or its tests are skipped.
 set -eu
 
 modules="hwloc jansson libpng libjpeg"
+optional=
 needed="gcc g++ cmake ninja-build pkg-config libhwloc-dev libpthreadpool-dev libjansson-dev libpng-dev libjpeg-dev"
 if [ "${1:-}" = --tests ]; then
     shift
     modules="$modules cmocka"
     needed="$needed libcmocka-dev"
+fi
+
+# OpenCL: what is missing of it.
+echo '#include <CL/cl.h>' | "${CC:-cc}" -fsyntax-only -x c - 2>/dev/null || optional=opencl-c-headers
+if [ "$modules" != "${modules%cmocka}" ] && ! ls /etc/OpenCL/vendors/*.icd >/dev/null 2>&1; then
+    optional="$optional ocl-icd-libopencl1 pocl-opencl-icd"
 fi
 
 # What counts is that the tools and libraries are there, under whatever package name.
@@ -29,23 +38,30 @@ if command -v apt-get >/dev/null 2>&1; then
         state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
         [ "$state" = installed ] || missing="$missing $package"
     done
-    [ -n "$missing" ] || exit 0
-    echo "installing:$missing"
+    [ -n "$missing$optional" ] || exit 0
     become=
     if [ "$(id -u)" -ne 0 ]; then
+        become=sudo
         if ! command -v sudo >/dev/null 2>&1; then
+            [ -n "$missing" ] || exit 0
             echo "setup.sh: not root, and there is no sudo: install these yourself:$missing" >&2
             exit 1
         fi
-        become=sudo
     fi
     log=$(mktemp)
     trap 'rm -f "$log"' EXIT
-    if ! { $become apt-get update && $become env DEBIAN_FRONTEND=noninteractive apt-get install -y \
-        --no-install-recommends $missing; } >"$log" 2>&1; then
+    install() {
+        echo "installing:$*"
+        $become apt-get update >"$log" 2>&1 && $become env DEBIAN_FRONTEND=noninteractive apt-get install -y \
+            --no-install-recommends "$@" >"$log" 2>&1
+    }
+    if [ -n "$missing" ] && ! install $missing; then
         tail -n 20 "$log" >&2
         echo "setup.sh: the package manager failed on:$missing" >&2
         exit 1
+    fi
+    if [ -n "$optional" ] && ! install $optional; then
+        echo "setup.sh: without OpenCL: the package manager failed on: $optional" >&2
     fi
     exit 0
 fi

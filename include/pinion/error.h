@@ -22,7 +22,8 @@ extern "C" {
     X(EIO, -5, "could not write")                                                                                      \
     X(ENONFINITE, -6, "a value is not finite")                                                                         \
     X(EINTERRUPTED, -7, "interrupted")                                                                                 \
-    X(EUNSUPPORTED, -8, "not supported on this machine")
+    X(EUNSUPPORTED, -8, "not supported on this machine")                                                               \
+    X(EDEVICE, -9, "a device failed")
 
 enum pinion_error {
 #define PINION_ERROR_ENUM(name, value, text) PINION_##name = value,

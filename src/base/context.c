@@ -105,6 +105,7 @@ int pinion_context_create(const pinion_context_options *options, pinion_context 
     ctx->system_memory = chosen.alloc == default_alloc;
     pthread_mutex_init(&ctx->lock, NULL);
     pthread_mutex_init(&ctx->wisdom_lock, NULL);
+    pthread_mutex_init(&ctx->opencl_lock, NULL);
 
     int status = resolve_isa(ctx);
     if (status == PINION_OK)
@@ -125,6 +126,9 @@ void pinion_context_destroy(pinion_context *ctx)
         return;
     if (ctx->wisdom)
         ctx->destroy_wisdom(ctx->wisdom);
+    if (ctx->opencl)
+        ctx->destroy_opencl(ctx->opencl);
+    pthread_mutex_destroy(&ctx->opencl_lock);
     pthread_mutex_destroy(&ctx->wisdom_lock);
     pthread_mutex_destroy(&ctx->lock);
     ctx->options.release(ctx->options.alloc_user, ctx);

@@ -47,6 +47,11 @@ struct pinion_context {
     void *wisdom; /* NULL: none */
     void (*destroy_wisdom)(void *wisdom);
 
+    /* The OpenCL library, its devices and contexts (device/opencl.h), made when they are first needed. */
+    pthread_mutex_t opencl_lock;
+    void *opencl; /* NULL: none */
+    void (*destroy_opencl)(void *opencl);
+
     atomic_size_t allocations; /* calls of alloc so far: tests count them around a step */
     atomic_size_t live_bytes;  /* bytes allocated and not yet released */
 

@@ -4,10 +4,11 @@
  */
 #include "device/processor.h"
 
-static void run(pinion__processor *processor, void (*body)(const void *args), const void *args)
+static int run(pinion__processor *processor, pinion__body *body, const void *args)
 {
     (void)processor;
     body(args);
+    return PINION_OK;
 }
 
 static void destroy(pinion__processor *processor)
