@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Speed of every kernel on every distinct convolution and linear layer of the zoo's networks, pass by pass, beside
- * oneDNN where the library is installed (onednn.h): milliseconds, GFLOP/s of the direct algorithm, share of the peak of
- * multiply-adds measured in the same minute.
+ * Speed of every kernel on every distinct convolution and linear layer of the zoo's networks, pass by pass, on each of
+ * the processors, beside oneDNN where the library is installed (onednn.h): milliseconds, GFLOP/s of the direct
+ * algorithm, share of the processor's peak of multiply-adds measured in the same minute.
  *
- *     layers [--models LIST] [--batch N] [--threads N] [--rounds N] [--match TEXT] [--json]
+ *     layers [--models LIST] [--batch N] [--processors LIST] [--threads N] [--rounds N] [--match TEXT] [--json]
  *
+ * Processors are named as for the command (cpu, cpu/1, opencl:0/1); an OpenCL device's peak is that of as many cores of
+ * this CPU as it has, which says something where it is this CPU.
  * All kernels and algorithms of a line take turns: a turn waits until the threads of the one before sleep, runs untimed
  * until its own are spread over the cores, then timed for some milliseconds; a figure is the median of all timed runs.
  * Backward_data of a layer that reads the network's input is left out. Kernels run as in training: whatever they do to
@@ -15,32 +17,32 @@
  */
 #include "base/clock.h"
 #include "base/random.h"
-#include "kernel/kernel.h"
+#include "kernel/staged.h"
 #include "net/network.h"
 #include "onednn.h"
 #include "op/operands.h"
-#include "peak.h"
+#include "targets.h"
 
 #include <jansson.h>
 #include <math.h>
 #include <pinion/measure.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { MAX_TRIALS = 16, MAX_TIMES = 512, SLEEP_US = 3000, WARM_NS = 10000000, TURN_NS = 8000000 };
+enum { MAX_TRIALS = 48, MAX_TIMES = 512, WARM_NS = 10000000, TURN_NS = 8000000 };
 
 typedef struct options {
-    const char *models, *match;
+    const char *models, *match, *processors;
     int batch, threads, rounds;
     bool json;
 } options;
 
-/* A kernel of Pinion or an algorithm of oneDNN, on one layer and pass. */
+/* A kernel of Pinion on a processor or an algorithm of oneDNN, on one layer and pass. */
 typedef struct trial {
     const pinion__kernel *kernel; /* NULL: oneDNN */
     bench_onednn *peer;
-    pinion__args args;
+    target *on; /* oneDNN: the first one */
+    pinion__staged staged;
     double times[MAX_TIMES], median;
     size_t count;
 } trial;
@@ -54,7 +56,7 @@ typedef struct mean {
 typedef struct bench {
     options o;
     pinion_context *ctx;
-    pinion__workers *workers;
+    targets targets;
     json_t *lines; /* NULL: no JSON wanted */
     mean passes[PINION__UPDATE], residual, residual_stem;
 } bench;
@@ -76,27 +78,25 @@ static pinion__view random_view(int n, int h, int w, int c)
     return view;
 }
 
-static void run(const trial *t)
+static void run(const bench *b, trial *t)
 {
     if (t->kernel)
-        t->kernel->body->run(&t->args);
+        targets_check(&b->targets, pinion__staged_run(&t->staged));
     else
         bench_onednn_run(t->peer);
 }
 
 static void take_turn(const bench *b, trial *t)
 {
-    pinion__workers_keep_awake(b->workers, false);
-    usleep(SLEEP_US);
-    pinion__workers_keep_awake(b->workers, true);
+    targets_wake(&b->targets, t->on);
     int64_t start = pinion__now_ns(), now;
     do
-        run(t);
+        run(b, t);
     while (pinion__now_ns() - start < WARM_NS);
     now = start = pinion__now_ns();
     do {
         const int64_t begin = now;
-        run(t);
+        run(b, t);
         now = pinion__now_ns();
         t->times[t->count++] = (double)(now - begin) * 1e-6;
     } while (now - start < TURN_NS && t->count < MAX_TIMES);
@@ -108,21 +108,20 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Trials in turn for all rounds; the best peak measured between them. */
-static double take_turns(const bench *b, trial *trials, int count)
+/* Trials in turn for all rounds; each target's peak is the best one measured between them. */
+static void take_turns(bench *b, trial *trials, int count)
 {
-    double peak = 0.0;
+    targets_forget(&b->targets);
     for (int round = 0; round < b->o.rounds; round++) {
         for (int i = 0; i < count; i++)
             if (trials[i].count < MAX_TIMES)
                 take_turn(b, &trials[i]);
-        peak = fmax(peak, bench_peak_gflops(b->ctx->isa, b->workers));
+        targets_measure(&b->targets);
     }
     for (int i = 0; i < count; i++) {
         qsort(trials[i].times, trials[i].count, sizeof(double), compare);
         trials[i].median = trials[i].times[trials[i].count / 2];
     }
-    return peak;
 }
 
 static const char *trial_name(const trial *t)
@@ -138,7 +137,7 @@ static void make_operands(const bench *b, const pinion__layer *layer, enum pinio
     layer->op->params(&layer->attributes, layer->input_shapes, &out, spec);
     const pinion__view x = random_view(b->o.batch, in.h, in.w, in.c), y = random_view(b->o.batch, out.h, out.w, out.c);
     const pinion__view w = random_view(spec[0].n, spec[0].h, spec[0].w, spec[0].c);
-    *args = (pinion__args){.attributes = &layer->attributes, .workers = b->workers};
+    *args = (pinion__args){.attributes = &layer->attributes};
     if (pass == PINION__FORWARD) {
         args->operand[PINION__CONV_FORWARD_X] = x;
         args->operand[PINION__CONV_FORWARD_W] = w;
@@ -154,21 +153,30 @@ static void make_operands(const bench *b, const pinion__layer *layer, enum pinio
     }
 }
 
-static int add_kernels(const bench *b, const pinion__layer *layer, enum pinion__pass pass, const pinion__args *args,
-                       trial *trials, void **scratch)
+/* The kernels of all processors, which run on operands of their own where the processor has a memory of its own. */
+static int add_kernels(bench *b, const pinion__layer *layer, enum pinion__pass pass, pinion__args *args, trial *trials)
 {
     size_t most = 64;
-    int count = 0, cursor = 0;
-    const pinion__kernel *kernel;
-    while (count < MAX_TRIALS - BENCH_ONEDNN_TRIALS &&
-           (kernel = pinion__kernel_next(layer->op->id, pass, PINION__PROCESSOR_CPU, b->ctx->isa, args, &cursor))) {
-        const size_t bytes = kernel->body->scratch_bytes ? kernel->body->scratch_bytes(args) : 0;
-        most = bytes > most ? bytes : most;
-        trials[count++] = (trial){.kernel = kernel, .args = *args};
+    int count = 0;
+    for (int i = 0; i < b->targets.count; i++) {
+        target *on = &b->targets.at[i];
+        const pinion__kernel *kernel;
+        args->processor = on->processor;
+        args->workers = on->processor->workers;
+        for (int cursor = 0; count < MAX_TRIALS - BENCH_ONEDNN_TRIALS &&
+                             (kernel = pinion__kernel_next(layer->op->id, pass, on->processor->kernel_kind,
+                                                           on->processor->isa, args, &cursor));) {
+            const size_t bytes = kernel->body->scratch_bytes ? kernel->body->scratch_bytes(args) : 0;
+            most = bytes > most ? bytes : most;
+            trials[count++] = (trial){.kernel = kernel, .on = on};
+        }
     }
-    *scratch = checked(aligned_alloc(64, (most + 63) & ~(size_t)63));
-    for (int i = 0; i < count; i++)
-        trials[i].args.scratch = *scratch;
+    args->scratch = checked(aligned_alloc(64, (most + 63) & ~(size_t)63));
+    for (int i = 0; i < count; i++) {
+        args->processor = trials[i].on->processor;
+        args->workers = args->processor->workers;
+        targets_check(&b->targets, pinion__staged_begin(&trials[i].staged, args->processor, trials[i].kernel, args, 0));
+    }
     return count;
 }
 
@@ -204,7 +212,7 @@ static void count_ratios(bench *b, const char *network, const pinion__layer *lay
 
 /* Prints the lines of one layer and pass. The ratio is oneDNN's best over the best kernel. */
 static void report(bench *b, const char *network, const pinion__layer *layer, enum pinion__pass pass,
-                   const trial *trials, int count, double peak)
+                   const trial *trials, int count)
 {
     const pinion_shape in = layer->input_shapes[0];
     const double flops =
@@ -214,17 +222,17 @@ static void report(bench *b, const char *network, const pinion__layer *layer, en
         best[!trials[i].kernel] = fmin(best[!trials[i].kernel], trials[i].median);
     for (int i = 0; i < count; i++) {
         const trial *t = &trials[i];
-        const double gflops = 1e-6 * flops / t->median, share = 100.0 * gflops / peak;
+        const double gflops = 1e-6 * flops / t->median, share = 100.0 * gflops / t->on->peak;
+        const char *side = t->kernel ? t->on->processor->name : "onednn";
         const bool leads = t->median <= best[!t->kernel];
-        printf("%-17s %-24s %2dx%2dx%-4d %-16s %-7s %-42s %9.3f %9.3f %8.1f %6.1f %%%s\n", network, layer->name, in.h,
-               in.w, in.c, pinion__pass_name(pass), t->kernel ? "pinion" : "onednn", trial_name(t), t->times[0],
-               t->median, gflops, share, leads ? " *" : "");
+        printf("%-17s %-24s %2dx%2dx%-4d %-16s %-10s %-42s %9.3f %9.3f %8.1f %6.1f %%%s\n", network, layer->name, in.h,
+               in.w, in.c, pinion__pass_name(pass), side, trial_name(t), t->times[0], t->median, gflops, share,
+               leads ? " *" : "");
         if (b->lines)
-            json_array_append_new(b->lines,
-                                  json_pack("{s:s, s:s, s:s, s:s, s:s, s:f, s:f, s:f, s:f}", "network", network,
-                                            "layer", layer->name, "pass", pinion__pass_name(pass), "side",
-                                            t->kernel ? "pinion" : "onednn", "kernel", trial_name(t), "min_ms",
-                                            t->times[0], "median_ms", t->median, "gflops", gflops, "peak", peak));
+            json_array_append_new(b->lines, json_pack("{s:s, s:s, s:s, s:s, s:s, s:f, s:f, s:f, s:f}", "network",
+                                                      network, "layer", layer->name, "pass", pinion__pass_name(pass),
+                                                      "side", side, "kernel", trial_name(t), "min_ms", t->times[0],
+                                                      "median_ms", t->median, "gflops", gflops, "peak", t->on->peak));
     }
     if (isfinite(best[0]) && isfinite(best[1]))
         count_ratios(b, network, layer, pass, best[1] / best[0]);
@@ -235,26 +243,28 @@ static void measure(bench *b, const char *network, const pinion__layer *layer, e
 {
     static trial trials[MAX_TRIALS];
     pinion__args args;
-    void *scratch;
     char text[320];
     snprintf(text, sizeof text, "%s %s %s", network, layer->name, pinion__pass_name(pass));
     if (!strstr(text, b->o.match))
         return;
     make_operands(b, layer, pass, &args);
-    int count = add_kernels(b, layer, pass, &args, trials, &scratch);
+    int count = add_kernels(b, layer, pass, &args, trials);
     const bench_onednn_layer peer = onednn_layer(b, layer, pass);
     for (int i = 0; i < BENCH_ONEDNN_TRIALS; i++) {
         bench_onednn *opened = bench_onednn_open(&peer, i, b->ctx->threads);
         if (opened)
-            trials[count++] = (trial){.peer = opened};
+            trials[count++] = (trial){.peer = opened, .on = &b->targets.at[0]};
     }
-    const double peak = take_turns(b, trials, count);
-    report(b, network, layer, pass, trials, count, peak);
+    take_turns(b, trials, count);
+    report(b, network, layer, pass, trials, count);
     for (int i = 0; i < count; i++)
-        bench_onednn_close(trials[i].peer);
+        if (trials[i].kernel)
+            targets_check(&b->targets, pinion__staged_end(&trials[i].staged, false));
+        else
+            bench_onednn_close(trials[i].peer);
     for (int i = 0; i < PINION__MAX_OPERANDS; i++)
         free(args.operand[i].data);
-    free(scratch);
+    free(args.scratch);
 }
 
 /* Does the network have the same layer, under another name, before this one? */
@@ -322,7 +332,11 @@ static void finish(bench *b)
 
 static bool parse(int argc, char **argv, options *o)
 {
-    *o = (options){.models = "resnet18-cifar,alexnet-cifar,mobilenetv2-cifar", .match = "", .batch = 32, .rounds = 5};
+    *o = (options){.models = "resnet18-cifar,alexnet-cifar,mobilenetv2-cifar",
+                   .match = "",
+                   .processors = "cpu",
+                   .batch = 32,
+                   .rounds = 5};
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (strcmp(argv[i], "--json") == 0) {
@@ -335,6 +349,8 @@ static bool parse(int argc, char **argv, options *o)
             o->models = value;
         else if (strcmp(argv[i], "--match") == 0)
             o->match = value;
+        else if (strcmp(argv[i], "--processors") == 0)
+            o->processors = value;
         else if (strcmp(argv[i], "--batch") == 0)
             o->batch = atoi(value);
         else if (strcmp(argv[i], "--threads") == 0)
@@ -353,21 +369,21 @@ int main(int argc, char **argv)
     static bench b;
     pinion_context_options chosen = pinion_context_options_default();
     if (!parse(argc, argv, &b.o)) {
-        fprintf(stderr,
-                "usage: layers [--models LIST] [--batch N] [--threads N] [--rounds N] [--match TEXT] [--json]\n");
+        fprintf(stderr, "usage: layers [--models LIST] [--batch N] [--processors LIST] [--threads N] [--rounds N] "
+                        "[--match TEXT] [--json]\n");
         return 2;
     }
     chosen.threads = b.o.threads;
-    if (pinion_context_create(&chosen, &b.ctx) < 0 ||
-        pinion__workers_create(b.ctx, pinion_context_threads(b.ctx), &b.workers) < 0) {
+    if (pinion_context_create(&chosen, &b.ctx) < 0) {
         fprintf(stderr, "layers: no context with these threads\n");
         return 2;
     }
     b.lines = b.o.json ? json_array() : NULL;
     const char *version = bench_onednn_version();
-    printf("batch %d, %d threads, %s, peak %.1f GFLOP/s, oneDNN %s\n", b.o.batch, b.ctx->threads,
-           pinion__isa_name(b.ctx->isa), bench_peak_gflops(b.ctx->isa, b.workers), version ? version : "not installed");
-    printf("%-17s %-24s %-10s %-16s %-7s %-42s %9s %9s %8s %8s\n", "network", "layer", "input", "pass", "side",
+    printf("batch %d, %d threads, %s, oneDNN %s\n", b.o.batch, b.ctx->threads, pinion__isa_name(b.ctx->isa),
+           version ? version : "not installed");
+    targets_open(&b.targets, b.ctx, b.o.processors);
+    printf("%-17s %-24s %-10s %-16s %-10s %-42s %9s %9s %8s %8s\n", "network", "layer", "input", "pass", "side",
            "kernel", "ms min", "median", "GFLOP/s", "of peak");
     char *models = checked(strdup(b.o.models)), *rest = NULL;
     int failed = 0;
@@ -376,7 +392,7 @@ int main(int argc, char **argv)
     if (!failed)
         finish(&b);
     free(models);
-    pinion__workers_destroy(b.workers);
+    targets_close(&b.targets);
     pinion_context_destroy(b.ctx);
     return failed;
 }

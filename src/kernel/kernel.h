@@ -8,7 +8,7 @@
 #define PINION_KERNEL_KERNEL_H
 
 #include "base/workers.h"
-#include "device/device.h"
+#include "device/memory.h"
 #include "op/op.h"
 
 /* What changes from step to step and is the same for all tasks of a step. */
@@ -35,10 +35,23 @@ typedef struct pinion__args {
     const void *prepared;         /* what the kernel's prepare made of the weights; NULL: it was not asked to */
     int layer;                    /* for streams of random numbers */
     int first_sample;             /* of the batch: n of the views counts from here when a pass is cut */
+    int samples;                  /* of the batch whose slice the views are; 0: they hold all of it */
     const pinion__step *step;
     void *scratch; /* at least scratch_bytes(args), aligned to 64 bytes, contents undefined */
     pinion__workers *workers;
+    /* For processors with a domain: `processor` runs the kernel, whose operands are `memory` and scratch
+     * `scratch_memory`; data of operands then only tell what is there. */
+    pinion__processor *processor;
+    pinion__span memory[PINION__MAX_OPERANDS];
+    pinion__span scratch_memory;
 } pinion__args;
+
+/* Pixels of the whole batch, of which the view is a slice or all. */
+static inline size_t pinion__batch_pixels(const pinion__args *args, const pinion__view *view)
+{
+    size_t samples = (size_t)(args->samples > 0 ? args->samples : view->n);
+    return samples * (size_t)view->h * (size_t)view->w;
+}
 
 /* What a kernel file exports. Data pointers of operands and `prepared` may be anything (also NULL) in applicable,
  * scratch_bytes and prepared_bytes, except that NULL on an optional operand means absent: they are pure functions of

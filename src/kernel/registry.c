@@ -2,8 +2,8 @@
  *
  * The table of kernels: kernels.def read once for each kind of processor and once for each instruction set that this
  * target builds, so the order of rows within (op, pass, processor, instruction set) is that of the file; then for the
- * rows by oneDNN, where they are built: oneDNN chooses instructions itself, so they serve every set. Looking up is a
- * walk: it happens when a plan is made, never in a step.
+ * rows by OpenCL and oneDNN, where they are built: oneDNN chooses instructions itself, so they serve every set. Looking
+ * up is a walk: it happens when a plan is made, never in a step.
  */
 #include "kernel/bodies.h"
 #include <string.h>
@@ -30,6 +30,17 @@ static const pinion__kernel table[] = {
 #include "kernel/kernels.def"
 #undef PINION__KERNEL_REF
 #undef PINION__KERNEL_CPU
+
+#ifdef PINION__HAVE_OPENCL
+#define PINION__KERNEL_REF(op, pass, name)
+#define PINION__KERNEL_CPU(op, pass, name)
+#define PINION__KERNEL_OPENCL(op, pass, name)                                                                          \
+    PINION__ROW(op, pass, name, PINION__PROCESSOR_OPENCL, PINION__ISA_BASELINE, pinion__opencl_##name)
+#include "kernel/kernels.def"
+#undef PINION__KERNEL_REF
+#undef PINION__KERNEL_CPU
+#undef PINION__KERNEL_OPENCL
+#endif
 
 #ifdef PINION__HAVE_ONEDNN
 #define PINION__KERNEL_REF(op, pass, name)

@@ -168,6 +168,13 @@ typedef struct pinion__adamw {
     float beta1, beta2, epsilon, weight_decay;
 } pinion__adamw;
 
+/* Slices of a batch, whose partial statistics are put together: samples of each, 0 past the last, and their size. */
+enum { PINION__MAX_SLICES = 4 };
+typedef struct pinion__batchnorm_statistics {
+    int n[PINION__MAX_SLICES], h, w;
+    float epsilon, momentum;
+} pinion__batchnorm_statistics;
+
 typedef struct pinion__attributes {
     union {
         pinion_conv2d conv2d;
@@ -178,6 +185,7 @@ typedef struct pinion__attributes {
         pinion__softmax_cross_entropy loss;
         pinion__sgd sgd;
         pinion__adamw adamw;
+        pinion__batchnorm_statistics batchnorm_statistics;
     } as;
 } pinion__attributes;
 

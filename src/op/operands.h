@@ -103,6 +103,22 @@ enum {
     PINION__NORMALISE_FORWARD_ADDEND /* fused */
 };
 
+/* statistics (internal): stats of x (op/stats.h), where its producer leaves none. */
+enum { PINION__STATISTICS_FORWARD_X, PINION__STATISTICS_FORWARD_STATS };
+
+/* batchnorm_statistics (internal): of the n[i] samples of slice i, h x w pixels each, stats i are the blocks; all
+ * blocks of all slices in order are those of the batch. Constants, invstd and running statistics become what
+ * batchnorm's forward pass makes of them. */
+enum {
+    PINION__BATCHNORM_STATISTICS_FORWARD_STATS, /* of the first slice; the further ones follow, absent past the last */
+    PINION__BATCHNORM_STATISTICS_FORWARD_GAMMA = PINION__BATCHNORM_STATISTICS_FORWARD_STATS + 4,
+    PINION__BATCHNORM_STATISTICS_FORWARD_BETA,
+    PINION__BATCHNORM_STATISTICS_FORWARD_RUNNING_MEAN, /* read-write */
+    PINION__BATCHNORM_STATISTICS_FORWARD_RUNNING_VAR,  /* read-write */
+    PINION__BATCHNORM_STATISTICS_FORWARD_CONSTANTS,
+    PINION__BATCHNORM_STATISTICS_FORWARD_INVSTD /* may be absent */
+};
+
 /* fold_batchnorm (internal): weights and bias of a convolution that does the work of the stored batch norm behind it:
  * folded_w[k] = w[k]*gamma[k]/sqrt(var[k]+eps), folded_b[k] = (b[k]-mean[k])*gamma[k]/sqrt(var[k]+eps) + beta[k]; b may
  * be absent. w's n (dense, linear) or, where n is 1, its channels (depthwise) are the output's channels. */
@@ -150,13 +166,25 @@ enum { PINION__LOSS_BACKWARD_DATA_PROBABILITIES, PINION__LOSS_BACKWARD_DATA_LABE
 
 /* sgd (moment 0: velocity), adamw (moments 0, 1): one parameter a task; learning rate and step number from `step`.
  * SCALE may be absent (1). */
-enum { PINION__SGD_UPDATE_W, PINION__SGD_UPDATE_DW, PINION__SGD_UPDATE_SCALE, PINION__SGD_UPDATE_VELOCITY };
+enum {
+    PINION__SGD_UPDATE_W,
+    PINION__SGD_UPDATE_DW,
+    PINION__SGD_UPDATE_SCALE,
+    PINION__SGD_UPDATE_VELOCITY,
+    /* fused: gradients of further slices of the batch; the gradient is ((dw + first) + second) + third */
+    PINION__SGD_UPDATE_FURTHER_0,
+    PINION__SGD_UPDATE_FURTHER_1,
+    PINION__SGD_UPDATE_FURTHER_2
+};
 enum {
     PINION__ADAMW_UPDATE_W,
     PINION__ADAMW_UPDATE_DW,
     PINION__ADAMW_UPDATE_SCALE,
     PINION__ADAMW_UPDATE_M,
-    PINION__ADAMW_UPDATE_V
+    PINION__ADAMW_UPDATE_V,
+    PINION__ADAMW_UPDATE_FURTHER_0, /* fused: as sgd's */
+    PINION__ADAMW_UPDATE_FURTHER_1,
+    PINION__ADAMW_UPDATE_FURTHER_2
 };
 
 /* Global-norm clipping: grad_square writes the sum of squares of one gradient as a double into one slot; clip_scale

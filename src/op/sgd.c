@@ -12,10 +12,13 @@ const pinion__op pinion__op_sgd = {
     .stored = PINION__OP_COUNT,
     .pass =
         {
-            [PINION__UPDATE] = {4,
+            [PINION__UPDATE] = {7,
                                 {{PINION__PARAM, 0, PINION__READ_WRITE},
                                  {PINION__D_PARAM, 0, PINION__READ},
                                  {PINION__SCALE, 0, PINION__READ},
-                                 {PINION__MOMENT, 0, PINION__READ_WRITE}}},
+                                 {PINION__MOMENT, 0, PINION__READ_WRITE},
+                                 {PINION__D_PARAM, 1, PINION__READ | PINION__FUSED},
+                                 {PINION__D_PARAM, 2, PINION__READ | PINION__FUSED},
+                                 {PINION__D_PARAM, 3, PINION__READ | PINION__FUSED}}},
         },
 };

@@ -27,7 +27,8 @@ static const shape_row conv_edges[] = {{1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0},      {
                                        {3, 32, 32, 20, 24, 3, 3, 1, 1, 1, 1},  {3, 32, 32, 80, 5, 3, 3, 1, 1, 1, 1},
                                        {2, 32, 36, 520, 16, 3, 3, 1, 1, 1, 1}, {1, 28, 28, 17, 520, 3, 3, 1, 1, 1, 1},
                                        {3, 8, 8, 17, 18, 3, 3, 1, 1, 1, 1},    {12, 4, 4, 16, 16, 3, 3, 1, 1, 1, 1},
-                                       {2, 9, 11, 19, 33, 3, 3, 1, 1, 0, 2},   {33, 3, 3, 260, 3, 2, 3, 1, 1, 1, 1}};
+                                       {2, 9, 11, 19, 33, 3, 3, 1, 1, 0, 2},   {33, 3, 3, 260, 3, 2, 3, 1, 1, 1, 1},
+                                       {2, 8, 8, 32, 16, 3, 3, 1, 1, 1, 1},    {16, 32, 32, 16, 16, 3, 3, 1, 1, 1, 1}};
 
 static const shape_row pool_edges[] = {
     {1, 1, 1, 1, 0, 1, 1, 1, 1, 0, 0},   {1, 1, 1, 5, 0, 2, 2, 1, 1, 1, 1},     {2, 8, 8, 64, 0, 2, 2, 2, 2, 0, 0},
@@ -86,6 +87,18 @@ static shape_row random_conv(draws *from, bool quick)
     return row;
 }
 
+/* Kernels have code of their own for 3x3, by stride and padding. */
+static shape_row random_depthwise(draws *from, bool quick)
+{
+    shape_row row = random_conv(from, quick);
+    if (draw_chance(from, 50)) {
+        row.r = row.s = 3;
+        row.stride_h = row.stride_w = draw(from, 1, 2);
+        row.pad_h = draw(from, 0, 3), row.pad_w = draw(from, 0, 3);
+    }
+    return row;
+}
+
 static shape_row random_pool(draws *from, bool quick)
 {
     shape_row row = random_conv(from, quick);
@@ -134,15 +147,30 @@ static void use_pool(kernel_case *c, const shape_row *row, draws *from)
                                           .pad_w = row->pad_w};
 }
 
+/* The batch in one to four slices of at least a sample. */
+static pinion__batchnorm_statistics draw_cut(const shape_row *row, draws *from)
+{
+    pinion__batchnorm_statistics cut = {.h = row->h, .w = row->w};
+    int slices = draw(from, 1, row->n < PINION__MAX_SLICES ? row->n : PINION__MAX_SLICES), left = row->n;
+    for (int i = 0; i < slices; i++) {
+        cut.n[i] = i == slices - 1 ? left : draw(from, 1, left - (slices - 1 - i));
+        left -= cut.n[i];
+    }
+    cut.epsilon = draw_chance(from, 50) ? 1e-5f : 1e-3f;
+    cut.momentum = draw_chance(from, 50) ? 0.1f : 0.25f;
+    return cut;
+}
+
 static void use_image(kernel_case *c, const shape_row *row, draws *from)
 {
     static const float rates[] = {0.2f, 0.1f, 0.9f, 0.0f};
-    (void)row;
     if (c->op->id == PINION__OP_batchnorm || c->op->id == PINION__OP_batchnorm_stored)
         c->attributes.as.batchnorm = (pinion_batchnorm){.epsilon = c->integers             ? 0.25f
                                                                    : draw_chance(from, 50) ? 0
                                                                                            : 1e-3f,
                                                         .momentum = draw_chance(from, 50) ? 0 : 0.25f};
+    if (c->op->id == PINION__OP_batchnorm_statistics)
+        c->attributes.as.batchnorm_statistics = draw_cut(row, from);
     if (c->op->id == PINION__OP_dropout)
         c->attributes.as.dropout.rate = c->integers ? (draw_chance(from, 50) ? 0.5f : 0.75f) : rates[draw(from, 0, 3)];
 }
@@ -207,10 +235,13 @@ typedef struct generator {
 
 static const generator generators[PINION__OP_COUNT] = {
     [PINION__OP_conv2d] = GENERATOR(conv, use_conv),
-    [PINION__OP_depthwise_conv2d] = GENERATOR(conv, use_conv),
+    [PINION__OP_depthwise_conv2d] = {conv_edges, COUNT(conv_edges), conv_bench, COUNT(conv_bench), random_depthwise,
+                                     use_conv},
     [PINION__OP_batchnorm] = GENERATOR(image, use_image),
     [PINION__OP_batchnorm_stored] = GENERATOR(image, use_image),
     [PINION__OP_normalise] = GENERATOR(image, use_image),
+    [PINION__OP_statistics] = GENERATOR(image, use_image),
+    [PINION__OP_batchnorm_statistics] = GENERATOR(image, use_image),
     [PINION__OP_fold_batchnorm] = GENERATOR(image, use_weights),
     [PINION__OP_relu] = GENERATOR(image, use_image),
     [PINION__OP_relu6] = GENERATOR(image, use_image),
@@ -331,6 +362,8 @@ double case_terms(const kernel_case *c)
         return c->inputs[0].c;
     case PINION__OP_clip_scale:
         return c->slots;
+    case PINION__OP_statistics:
+        return 1;
     default:
         return pixels * (c->op->id == PINION__OP_grad_square ? c->output.c : 1);
     }

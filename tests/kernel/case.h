@@ -46,6 +46,8 @@ typedef struct kernel_case {
     enum pinion__activation activation;
     bool addend, stats;    /* operands ADDEND, STATS are present */
     bool masked;           /* batchnorm's backward_weights: Y and DS are present */
+    int further;           /* gradients of further slices that an update adds up */
+    int samples;           /* batchnorm's backward_data: of the batch that the case is a slice of; 0: it is all of it */
     pinion__update update; /* of backward_weights; none where its op is neither sgd nor adamw */
     bool aliased;          /* the output lies over an input where it may (case_alias) */
 } kernel_case;
@@ -56,6 +58,8 @@ enum feature {
     FEATURE_ADDEND,
     FEATURE_STATS,
     FEATURE_MASKED,
+    FEATURE_FURTHER,
+    FEATURE_SLICE,
     FEATURE_SGD,
     FEATURE_ADAMW,
     FEATURES

@@ -4,6 +4,7 @@
  * same.
  */
 #include "kernel/check.h"
+#include "kernel/staged.h"
 #include "op/stats.h"
 #include <float.h>
 #include <math.h>
@@ -39,8 +40,20 @@ void room_open(bench_room *room)
     }
 }
 
+void room_find_opencl(bench_room *room)
+{
+    if (pinion__processors_discover(room->ctx, &room->processors) != PINION_OK) {
+        fprintf(stderr, "no processors: %s\n", pinion_context_error(room->ctx));
+        exit(1);
+    }
+    for (int i = room->processors.count - 1; i >= 0; i--)
+        if (room->processors.at[i]->kernel_kind == PINION__PROCESSOR_OPENCL)
+            room->opencl = room->processors.at[i];
+}
+
 void room_close(bench_room *room)
 {
+    pinion__processors_fini(&room->processors);
     for (int i = 0; i < POOLS; i++)
         pinion__workers_destroy(room->pool[i]);
     pinion_context_destroy(room->ctx);
@@ -101,7 +114,7 @@ static double terms_of(const trial *t, int operand)
     const pinion__view *y = &t->l.at[operand].view;
     if (t->l.at[operand].is.role != PINION__STATS)
         return case_terms(&t->c);
-    y = &t->l.at[layout_find(&t->l, PINION__OUTPUT, 0)].view;
+    y = &t->l.at[layout_find(&t->l, t->c.op->id == PINION__OP_statistics ? PINION__INPUT : PINION__OUTPUT, 0)].view;
     pinion__stats_blocks cut = pinion__stats_blocks_of(y->n, y->h, y->w);
     return (t->exact ? 1 : case_terms(&t->c)) + (double)pinion__stats_block_pixels(&cut, y->n, y->h, y->w, 0);
 }
@@ -217,15 +230,33 @@ static void restore_weights(const trial *t, const blocks *results)
         element_set(&t->l, results, weights, i, element_get(&t->l, &t->given, weights, i));
 }
 
-/* One run on fresh blocks. False: it wrote where it must not; `message` says where. */
-static bool run_once(const trial *t, const pinion__kernel_body *body, pinion__workers *workers, bool prepared,
+/* One way to run a kernel, of several that must give the same bits: on these threads, or on a processor. */
+typedef struct way {
+    const char *name;
+    pinion__workers *workers;
+    pinion__processor *processor;
+} way;
+
+/* Sixty-four bytes round each operand and the scratch go with them to the processor: they are canaries or gaps. */
+static int run_body(const trial *t, const pinion__kernel_body *body, const way *by, const pinion__args *args)
+{
+    enum { MARGIN = 64 };
+    const pinion__kernel kernel = {.name = "", .op = t->c.op->id, .pass = t->c.pass, .body = body};
+    if (by->processor)
+        return pinion__staged_once(by->processor, &kernel, args, MARGIN);
+    body->run(args);
+    return PINION_OK;
+}
+
+/* One run on fresh blocks. False: it failed or wrote where it must not; `message` says where. */
+static bool run_once(const trial *t, const pinion__kernel_body *body, const way *by, bool prepared,
                      const blocks *results, char message[MESSAGE])
 {
     char text[MESSAGE / 2];
     case_describe(&t->c, text, sizeof text);
     blocks_copy(&t->l, &t->given, results);
     pinion__args args = blocks_args(&t->l, results);
-    args.workers = workers;
+    args.workers = by->workers;
     alias(t, results, &args);
     void *weights = prepared ? prepare(t, body, &args, results) : NULL;
     if (prepared && !weights) {
@@ -233,7 +264,7 @@ static bool run_once(const trial *t, const pinion__kernel_body *body, pinion__wo
         return false;
     }
     scratch s = scratch_create(body, &args);
-    body->run(&args);
+    int status = run_body(t, body, by, &args);
     free(weights);
     if (prepared)
         restore_weights(t, results);
@@ -243,7 +274,9 @@ static bool run_once(const trial *t, const pinion__kernel_body *body, pinion__wo
     bool kept = scratch_destroy(&s);
     if (!kept)
         snprintf(message, MESSAGE, "%s: wrote outside its %zu bytes of scratch", text, s.bytes);
-    return stray < 0 && kept;
+    if (status < 0)
+        snprintf(message, MESSAGE, "%s: %s", text, pinion_context_error(by->processor->ctx));
+    return stray < 0 && kept && status == PINION_OK;
 }
 
 static bool same_bits(const trial *t, const blocks *a, const blocks *b)
@@ -254,13 +287,13 @@ static bool same_bits(const trial *t, const blocks *a, const blocks *b)
     return true;
 }
 
-static bool run_with_threads(const trial *t, const pinion__kernel_body *body, const bench_room *room, bool prepared,
-                             double *worst, char message[MESSAGE])
+static bool run_every_way(const trial *t, const pinion__kernel_body *body, const way *ways, int count, bool prepared,
+                          double *worst, char message[MESSAGE])
 {
     blocks first = blocks_create(&t->l), again = blocks_create(&t->l);
     bool good = true;
-    for (int i = 0; i < POOLS && good; i++) {
-        good = run_once(t, body, room->pool[i], prepared, i == 0 ? &first : &again, message);
+    for (int i = 0; i < count && good; i++) {
+        good = run_once(t, body, &ways[i], prepared, i == 0 ? &first : &again, message);
         if (good && i == 0) {
             double ratio = trial_compare(t, &first, message);
             *worst = fmax(*worst, ratio);
@@ -268,7 +301,7 @@ static bool run_with_threads(const trial *t, const pinion__kernel_body *body, co
         } else if (good && !same_bits(t, &first, &again)) {
             char text[MESSAGE / 2];
             case_describe(&t->c, text, sizeof text);
-            snprintf(message, MESSAGE, "%s: %d threads give other bits than one", text, i + 1);
+            snprintf(message, MESSAGE, "%s: %s gives other bits than %s", text, ways[i].name, ways[0].name);
             good = false;
         }
     }
@@ -280,14 +313,27 @@ static bool run_with_threads(const trial *t, const pinion__kernel_body *body, co
 enum outcome trial_run(const trial *t, const pinion__kernel_body *body, const bench_room *room, double *worst,
                        char message[MESSAGE])
 {
+    const way ways[POOLS] = {{"one thread", room->pool[0], NULL},
+                             {"a pool of two threads", room->pool[1], NULL},
+                             {"a pool of three threads", room->pool[2], NULL}};
     pinion__args args = blocks_args(&t->l, &t->given);
     args.workers = room->pool[0];
     if (body->applicable && !body->applicable(&args))
         return OUTCOME_REFUSED;
     bool prepares = body->prepared_bytes && body->prepared_bytes(&args) > 0;
-    bool good = run_with_threads(t, body, room, false, worst, message);
-    if (good && prepares && !(good = run_with_threads(t, body, room, true, worst, message)) &&
+    bool good = run_every_way(t, body, ways, POOLS, false, worst, message);
+    if (good && prepares && !(good = run_every_way(t, body, ways, POOLS, true, worst, message)) &&
         strlen(message) + 24 < MESSAGE)
         strcat(message, " (prepared weights)");
     return good ? OUTCOME_GOOD : OUTCOME_WRONG;
+}
+
+enum outcome trial_run_on(const trial *t, const pinion__kernel_body *body, pinion__processor *processor, double *worst,
+                          char message[MESSAGE])
+{
+    const way ways[] = {{"the first run", NULL, processor}, {"the second run", NULL, processor}};
+    pinion__args args = blocks_args(&t->l, &t->given);
+    if (body->applicable && !body->applicable(&args))
+        return OUTCOME_REFUSED;
+    return run_every_way(t, body, ways, 2, false, worst, message) ? OUTCOME_GOOD : OUTCOME_WRONG;
 }

@@ -19,13 +19,17 @@ enum data { DATA_INTEGERS, DATA_NORMAL, DATA_SPECIAL, DATA_ONE_HOT, DATA_KINDS }
 
 enum { POOLS = 3, MESSAGE = 640 };
 
-/* What the checks share: a context and pools of 1, 2 and 3 threads. */
+/* What the checks share: a context and pools of 1, 2 and 3 threads; and the first OpenCL device, for those who ask for
+ * it. */
 typedef struct bench_room {
     pinion_context *ctx;
     pinion__workers *pool[POOLS];
+    pinion__processors processors;
+    pinion__processor *opencl; /* NULL: there is none, or nobody asked for it */
 } bench_room;
 
 void room_open(bench_room *room); /* exits the test on failure */
+void room_find_opencl(bench_room *room);
 void room_close(bench_room *room);
 
 /* Fills operands that the pass reads, and those it adds to. */
@@ -70,6 +74,10 @@ enum outcome { OUTCOME_GOOD, OUTCOME_WRONG, OUTCOME_REFUSED };
  * bound. */
 enum outcome trial_run(const trial *t, const pinion__kernel_body *body, const bench_room *room, double *worst,
                        char message[MESSAGE]);
+
+/* The same on a processor that has its own memory, which the operands are copied to and from: two runs. */
+enum outcome trial_run_on(const trial *t, const pinion__kernel_body *body, pinion__processor *processor, double *worst,
+                          char message[MESSAGE]);
 
 /* Scratch with canaries for one run. */
 typedef struct scratch {

@@ -30,6 +30,8 @@ bool data_exact(const kernel_case *c, enum data kind)
     case PINION__OP_softmax_cross_entropy:
     case PINION__OP_adamw:
     case PINION__OP_clip_scale:
+    case PINION__OP_statistics:
+    case PINION__OP_batchnorm_statistics:
         return false;
     default:
         return integers && c->update.op != PINION__OP_adamw;
@@ -100,7 +102,8 @@ static double free_value(const layout *l, int operand, size_t i, enum data kind,
         return special_value(from);
     if (kind == DATA_INTEGERS)
         return wide ? draw(from, -2, 9) : draw(from, -2, 2);
-    if (c->op->id == PINION__OP_batchnorm && c->pass == PINION__FORWARD && l->at[operand].is.role == PINION__INPUT)
+    bool centred = c->op->id == PINION__OP_batchnorm || c->op->id == PINION__OP_statistics;
+    if (centred && c->pass == PINION__FORWARD && l->at[operand].is.role == PINION__INPUT)
         return draw_normal(from) + (channel % 7 == 3 ? 4096 : channel % 5 * 2 - 4);
     return wide ? 4 * draw_normal(from) + 3 : draw_normal(from);
 }

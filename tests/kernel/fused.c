@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the planner's fusion adds to a pass, drawn at random: activation, addend, partial statistics, the weight update
- * of backward_weights, and outputs that lie over inputs.
+ * What the planner adds to a pass, drawn at random: activation, addend, partial statistics, the weight update of
+ * backward_weights, what passes on slices of a batch need, and outputs that lie over inputs.
  */
 #include "kernel/case.h"
 #include "op/in_place.h"
@@ -23,7 +23,7 @@ static bool activates(const pinion__op *op, enum pinion__pass pass)
 
 bool case_fusible(const pinion__op *op, enum pinion__pass pass)
 {
-    return activates(op, pass) || has(op, pass, PINION__MOMENT);
+    return activates(op, pass) || has(op, pass, PINION__MOMENT) || has(op, pass, PINION__D_PARAM);
 }
 
 static pinion__update draw_update(draws *from, bool integers)
@@ -54,9 +54,13 @@ void case_fuse(kernel_case *c, draws *from)
         c->accumulate = false;
     } else if (c->pass == PINION__FORWARD) {
         fuse_forward(c, from);
+    } else if (c->pass == PINION__UPDATE) {
+        c->further = draw(from, 1, 3);
     } else {
         c->activation = (enum pinion__activation)draw(from, 1, 2);
         c->masked = has(c->op, c->pass, PINION__D_ADDEND) && draw_chance(from, 50);
+        if (c->pass == PINION__BACKWARD_DATA && draw_chance(from, 50))
+            c->samples = c->n + draw(from, 1, 2 * c->n);
     }
 }
 
@@ -68,6 +72,8 @@ unsigned case_features(const kernel_case *c)
     features |= c->addend ? 1U << FEATURE_ADDEND : 0;
     features |= c->stats ? 1U << FEATURE_STATS : 0;
     features |= c->masked ? 1U << FEATURE_MASKED : 0;
+    features |= c->further > 0 ? 1U << FEATURE_FURTHER : 0;
+    features |= c->samples > 0 ? 1U << FEATURE_SLICE : 0;
     features |= c->update.op == PINION__OP_sgd ? 1U << FEATURE_SGD : 0;
     features |= c->update.op == PINION__OP_adamw ? 1U << FEATURE_ADAMW : 0;
     return features;
@@ -75,7 +81,8 @@ unsigned case_features(const kernel_case *c)
 
 const char *case_feature_name(int feature)
 {
-    static const char *const names[FEATURES] = {"relu", "relu6", "addend", "statistics", "masked", "sgd", "adamw"};
+    static const char *const names[FEATURES] = {"relu",  "relu6", "addend", "statistics", "masked", "further gradients",
+                                                "slice", "sgd",   "adamw"};
     return names[feature];
 }
 
@@ -87,7 +94,10 @@ bool case_has(const kernel_case *c, pinion__operand is)
     case PINION__ADDEND:
         return c->addend;
     case PINION__STATS:
-        return c->stats;
+        return c->op->id == PINION__OP_batchnorm_statistics ? c->attributes.as.batchnorm_statistics.n[is.index] > 0
+                                                            : c->stats;
+    case PINION__D_PARAM:
+        return is.index <= c->further;
     case PINION__OUTPUT:
     case PINION__D_ADDEND:
         return c->masked;

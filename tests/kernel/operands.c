@@ -42,7 +42,8 @@ static pinion__view saved_view(const kernel_case *c, pinion__operand is, enum el
 {
     pinion__saved_spec specs[PINION__MAX_SAVED];
     int count = c->op->saved(&c->attributes, c->inputs, &c->output, specs);
-    if (is.index >= count || (is.access == PINION__WRITE && c->no_optionals))
+    bool required = c->op->id == PINION__OP_batchnorm_statistics && is.index == 0;
+    if (is.index >= count || (is.access == PINION__WRITE && c->no_optionals && !required))
         return (pinion__view){0};
     const pinion__saved_spec *spec = &specs[is.index];
     *element = spec->element_bytes == 1 ? ELEMENT_UINT8 : ELEMENT_FLOAT;
@@ -57,9 +58,10 @@ static pinion__view fold_view(const kernel_case *c, pinion__operand is)
     return is.role == PINION__INPUT && c->no_optionals ? (pinion__view){0} : shape_view(1, c->output);
 }
 
-static pinion__view stats_view(const kernel_case *c)
+static pinion__view stats_view(const kernel_case *c, int index)
 {
-    pinion__stats_blocks cut = pinion__stats_blocks_of(c->n, c->output.h, c->output.w);
+    int n = c->op->id == PINION__OP_batchnorm_statistics ? c->attributes.as.batchnorm_statistics.n[index] : c->n;
+    pinion__stats_blocks cut = pinion__stats_blocks_of(n, c->output.h, c->output.w);
     return shape_view(cut.count, (pinion_shape){2, 1, c->output.c});
 }
 
@@ -89,7 +91,7 @@ static pinion__view operand_view(const kernel_case *c, pinion__operand is, enum 
     case PINION__SAVED:
         return saved_view(c, is, element);
     case PINION__STATS:
-        return stats_view(c);
+        return stats_view(c, is.index);
     case PINION__LABELS:
         *element = ELEMENT_INT32;
         return shape_view(c->n, one);
@@ -185,6 +187,7 @@ pinion__args blocks_args(const layout *l, const blocks *b)
                          .update = case_updates(c) ? &c->update : NULL,
                          .layer = c->layer,
                          .first_sample = c->first_sample,
+                         .samples = c->samples,
                          .step = &c->step};
     for (int i = 0; i < l->count; i++)
         args.operand[i] = blocks_view(l, b, i);

@@ -69,30 +69,49 @@ static moments moments_of(const layout *l, const blocks *b, size_t channel)
     return of;
 }
 
+/* Partial statistics of a batch of m pixels, or of a slice of it: its operand and its samples. */
+typedef struct slice {
+    int operand, n, h, w;
+    double m;
+} slice;
+
+/* Adds a slice's share of mean and size, or, from those, of the variance and its error. */
+static void add_slice(const layout *l, const blocks *b, const slice *s, size_t channel, bool means, moments *of)
+{
+    pinion__stats_blocks cut = pinion__stats_blocks_of(s->n, s->h, s->w);
+    size_t channels = (size_t)l->at[s->operand].view.c;
+    for (int block = 0; block < cut.count; block++) {
+        size_t at = 2 * (size_t)block * channels + channel;
+        double mean = element_get(l, b, s->operand, at), distance = fabs(mean - of->mean);
+        double share = (double)pinion__stats_block_pixels(&cut, s->n, s->h, s->w, block) / s->m;
+        if (means) {
+            of->mean += share * mean;
+            of->size += share * fabs(mean);
+        } else {
+            of->variance += element_get(l, b, s->operand, at + channels) / s->m + share * distance * distance;
+            of->variance_error += share * 2 * distance * (fabs(mean) + of->size);
+        }
+    }
+}
+
 /* The same from partial statistics, whose M2 and means count as exact. */
+static moments moments_of_slices(const layout *l, const blocks *b, const slice *slices, int count, size_t channel)
+{
+    moments of = {0}, sums = {0};
+    for (int i = 0; i < count; i++)
+        add_slice(l, b, &slices[i], channel, true, &sums);
+    of.mean = sums.mean, of.size = sums.size;
+    for (int i = 0; i < count; i++)
+        add_slice(l, b, &slices[i], channel, false, &of);
+    of.variance_error += of.variance;
+    return of;
+}
+
 static moments moments_of_stats(const layout *l, const blocks *b, size_t channel)
 {
     const pinion__view *x = &l->at[0].view;
-    pinion__stats_blocks cut = pinion__stats_blocks_of(x->n, x->h, x->w);
-    size_t channels = (size_t)x->c;
-    double m = (double)pinion__view_pixels(x);
-    moments of = {0};
-    for (int block = 0; block < cut.count; block++) {
-        double mean = element_get(l, b, PINION__BATCHNORM_FORWARD_STATS, 2 * (size_t)block * channels + channel);
-        double share = (double)pinion__stats_block_pixels(&cut, x->n, x->h, x->w, block) / m;
-        of.mean += share * mean;
-        of.size += share * fabs(mean);
-    }
-    for (int block = 0; block < cut.count; block++) {
-        size_t at = 2 * (size_t)block * channels + channel;
-        double mean = element_get(l, b, PINION__BATCHNORM_FORWARD_STATS, at), distance = fabs(mean - of.mean);
-        double share = (double)pinion__stats_block_pixels(&cut, x->n, x->h, x->w, block) / m;
-        of.variance +=
-            element_get(l, b, PINION__BATCHNORM_FORWARD_STATS, at + channels) / m + share * distance * distance;
-        of.variance_error += share * 2 * distance * (fabs(mean) + of.size);
-    }
-    of.variance_error += of.variance;
-    return of;
+    const slice all = {PINION__BATCHNORM_FORWARD_STATS, x->n, x->h, x->w, (double)pinion__view_pixels(x)};
+    return moments_of_slices(l, b, &all, 1, channel);
 }
 
 static void set_present(const layout *l, const blocks *b, int operand, size_t i, double value)
@@ -101,32 +120,66 @@ static void set_present(const layout *l, const blocks *b, int operand, size_t i,
         element_set(l, b, operand, i, value);
 }
 
+/* Where batchnorm's forward pass and batchnorm_statistics have what they leave of a batch. */
+typedef struct places {
+    int gamma, beta, running_mean, running_var, constants, invstd;
+} places;
+
+/* Scales of the running statistics and the constants of one channel. */
+static void constants_scale(const layout *l, const blocks *b, const places *at, const moments *of, double epsilon,
+                            double momentum, size_t c)
+{
+    size_t channels = (size_t)l->at[at->gamma].view.c;
+    double floor = of->variance + epsilon, invstd = 1 / sqrt(floor), wide = 1 + of->variance_error / floor;
+    double gamma = fabs(element_get(l, b, at->gamma, c)), beta = fabs(element_get(l, b, at->beta, c));
+    double running_mean = fabs(element_get(l, b, at->running_mean, c));
+    double running_var = element_get(l, b, at->running_var, c);
+    element_set(l, b, at->running_mean, c, running_mean + momentum * of->size);
+    element_set(l, b, at->running_var, c, running_var + 2 * momentum * of->variance_error);
+    set_present(l, b, at->constants, c, of->size);
+    set_present(l, b, at->constants, channels + c, gamma * invstd * wide);
+    set_present(l, b, at->constants, 2 * channels + c, gamma * invstd * wide * of->size + beta);
+    set_present(l, b, at->invstd, c, invstd * wide);
+}
+
+static void batchnorm_statistics_scale(const layout *l, const blocks *b)
+{
+    enum { STATS = PINION__BATCHNORM_STATISTICS_FORWARD_STATS };
+    static const places at = {
+        PINION__BATCHNORM_STATISTICS_FORWARD_GAMMA,        PINION__BATCHNORM_STATISTICS_FORWARD_BETA,
+        PINION__BATCHNORM_STATISTICS_FORWARD_RUNNING_MEAN, PINION__BATCHNORM_STATISTICS_FORWARD_RUNNING_VAR,
+        PINION__BATCHNORM_STATISTICS_FORWARD_CONSTANTS,    PINION__BATCHNORM_STATISTICS_FORWARD_INVSTD};
+    const pinion__batchnorm_statistics *cut = &l->c->attributes.as.batchnorm_statistics;
+    slice slices[PINION__MAX_SLICES];
+    int count = 0;
+    for (; count < PINION__MAX_SLICES && cut->n[count] > 0; count++)
+        slices[count] =
+            (slice){STATS + count, cut->n[count], cut->h, cut->w, (double)l->c->n * (double)cut->h * (double)cut->w};
+    for (size_t c = 0; c < (size_t)l->at[STATS].view.c; c++) {
+        moments of = moments_of_slices(l, b, slices, count, c);
+        constants_scale(l, b, &at, &of, (double)cut->epsilon, (double)cut->momentum, c);
+    }
+}
+
 static void batchnorm_scale(const layout *l, const blocks *b)
 {
+    static const places at = {PINION__BATCHNORM_FORWARD_GAMMA,           PINION__BATCHNORM_FORWARD_BETA,
+                              PINION__BATCHNORM_FORWARD_RUNNING_MEAN,    PINION__BATCHNORM_FORWARD_RUNNING_VAR,
+                              PINION__BATCHNORM_FORWARD_SAVED_CONSTANTS, PINION__BATCHNORM_FORWARD_SAVED_INVSTD};
     const pinion_batchnorm *batchnorm = &l->c->attributes.as.batchnorm;
-    double momentum = (double)batchnorm->momentum;
     size_t channels = (size_t)l->at[0].view.c, count = element_count(l, 0);
     for (size_t c = 0; c < channels; c++) {
         moments of = l->c->stats ? moments_of_stats(l, b, c) : moments_of(l, b, c);
         double floor = of.variance + (double)batchnorm->epsilon, invstd = 1 / sqrt(floor);
         double gamma = fabs(element_get(l, b, PINION__BATCHNORM_FORWARD_GAMMA, c));
         double beta = fabs(element_get(l, b, PINION__BATCHNORM_FORWARD_BETA, c));
-        double running_mean = fabs(element_get(l, b, PINION__BATCHNORM_FORWARD_RUNNING_MEAN, c));
-        double running_var = element_get(l, b, PINION__BATCHNORM_FORWARD_RUNNING_VAR, c);
         for (size_t i = c; i < count; i += channels) {
             double x = element_get(l, b, 0, i);
             double term = fabs(x) + of.size + fabs(x - of.mean) * (1 + of.variance_error / floor);
             double addend = l->c->addend ? fabs(element_get(l, b, PINION__BATCHNORM_FORWARD_ADDEND, i)) : 0;
             element_set(l, b, PINION__BATCHNORM_FORWARD_Y, i, gamma * invstd * term + beta + addend);
         }
-        element_set(l, b, PINION__BATCHNORM_FORWARD_RUNNING_MEAN, c, running_mean + momentum * of.size);
-        element_set(l, b, PINION__BATCHNORM_FORWARD_RUNNING_VAR, c, running_var + 2 * momentum * of.variance_error);
-        double wide = 1 + of.variance_error / floor;
-        set_present(l, b, PINION__BATCHNORM_FORWARD_SAVED_CONSTANTS, c, of.size);
-        set_present(l, b, PINION__BATCHNORM_FORWARD_SAVED_CONSTANTS, channels + c, gamma * invstd * wide);
-        set_present(l, b, PINION__BATCHNORM_FORWARD_SAVED_CONSTANTS, 2 * channels + c,
-                    gamma * invstd * wide * of.size + beta);
-        set_present(l, b, PINION__BATCHNORM_FORWARD_SAVED_INVSTD, c, invstd * wide);
+        constants_scale(l, b, &at, &of, (double)batchnorm->epsilon, (double)batchnorm->momentum, c);
     }
 }
 
@@ -168,29 +221,31 @@ static void adamw_scale(const layout *l, const blocks *b, const blocks *expected
  * each off by a little of the sizes of an output and of the mean. */
 static void stats_scale(const layout *l, const blocks *b, const blocks *expected, bool exact, bool transform)
 {
-    enum { Y = PINION__CONV_FORWARD_Y, STATS = PINION__CONV_FORWARD_STATS };
-    const pinion__view *y = &l->at[Y].view;
+    const bool alone = l->c->op->id == PINION__OP_statistics;
+    const int y_at = alone ? PINION__STATISTICS_FORWARD_X : PINION__CONV_FORWARD_Y;
+    const int stats_at = alone ? PINION__STATISTICS_FORWARD_STATS : PINION__CONV_FORWARD_STATS;
+    const pinion__view *y = &l->at[y_at].view;
     pinion__stats_blocks cut = pinion__stats_blocks_of(y->n, y->h, y->w);
     size_t channels = (size_t)y->c;
     double largest = 0;
-    for (size_t i = 0; transform && i < element_count(l, Y); i++)
-        largest = fmax(largest, element_get(l, b, Y, i));
+    for (size_t i = 0; transform && i < element_count(l, y_at); i++)
+        largest = fmax(largest, element_get(l, b, y_at, i));
     for (size_t at = 0; at < (size_t)cut.count * channels; at++) {
         int block = (int)(at / channels);
         size_t c = at % channels, begin = pinion__stats_block_begin(&cut, y->h, y->w, block);
         size_t pixels = pinion__stats_block_pixels(&cut, y->n, y->h, y->w, block);
-        double mean = element_get(l, expected, STATS, 2 * (size_t)block * channels + c), size = 0, spread = 0;
+        double mean = element_get(l, expected, stats_at, 2 * (size_t)block * channels + c), size = 0, spread = 0;
         for (int pass = 0; pass < 2; pass++)
             for (size_t i = begin; i < begin + pixels; i++) {
-                double value = element_get(l, expected, Y, i * channels + c), distance = fabs(value - mean);
-                double own = exact ? fabs(value) : transform ? largest : element_get(l, b, Y, i * channels + c);
+                double value = element_get(l, expected, y_at, i * channels + c), distance = fabs(value - mean);
+                double own = exact ? fabs(value) : transform ? largest : element_get(l, b, y_at, i * channels + c);
                 if (pass == 0)
                     size += own / (double)pixels;
                 else
                     spread += distance * (2 * (own + size) + distance) + (own + size) * (own + size) * 0x1p-16;
             }
-        element_set(l, b, STATS, 2 * (size_t)block * channels + c, size);
-        element_set(l, b, STATS, (2 * (size_t)block + 1) * channels + c, spread);
+        element_set(l, b, stats_at, 2 * (size_t)block * channels + c, size);
+        element_set(l, b, stats_at, (2 * (size_t)block + 1) * channels + c, spread);
     }
 }
 
@@ -199,8 +254,12 @@ void scale_fill(const layout *l, const blocks *b, const blocks *expected, bool e
     bool forward = l->c->pass == PINION__FORWARD;
     if (l->c->op->id == PINION__OP_batchnorm && forward)
         batchnorm_scale(l, b);
+    else if (l->c->op->id == PINION__OP_batchnorm_statistics)
+        batchnorm_statistics_scale(l, b);
     else if (l->c->op->id == PINION__OP_softmax_cross_entropy && forward)
         loss_scale(l, b);
+    else if (l->c->op->id == PINION__OP_statistics)
+        stats_scale(l, b, expected, true, false);
     else
         absolute_scale(l, b);
     if (l->c->update.op == PINION__OP_adamw)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The kernel checker: every CPU row of kernels.def, for every instruction set of this build that this machine has,
- * against the specification (check.h says how results are judged).
+ * The kernel checker: every CPU row of kernels.def, for every instruction set of this build that this machine has, and
+ * every OpenCL row on the first OpenCL device, against the specification (check.h says how results are judged).
  *
  *     test_kernels [--seed N] [--match TEXT] [--quick] [--cases N] [--bench]
  *
- * --match keeps rows whose "name isa" contains TEXT. --quick (or PINION_QUICK=1 in the environment) makes fewer and
- * smaller cases, for emulators and sanitizers. --bench times rows instead. The exit code is 0 when every row was run
- * and none was wrong.
+ * --match keeps rows whose "name isa" contains TEXT, isa being "opencl" for the rows of OpenCL. --quick (or
+ * PINION_QUICK=1 in the environment) makes fewer and smaller cases, for emulators and sanitizers. --bench times rows
+ * instead. The exit code is 0 when every row was run and none was wrong.
  */
 #include "base/clock.h"
 #include "base/cpu.h"
@@ -32,9 +32,12 @@ typedef struct tally {
     double worst;
 } tally;
 
-/* Bits of features (case_features) that cases of a pass had, and that a row of each instruction set took. */
+/* What rows are built for: an instruction set or OpenCL. */
+enum { TARGET_OPENCL = PINION__ISA_COUNT, TARGETS };
+
+/* Bits of features (case_features) that cases of a pass had, and that a row of each target took. */
 typedef struct coverage {
-    unsigned seen, taken[PINION__ISA_COUNT];
+    unsigned seen, taken[TARGETS];
 } coverage;
 
 static coverage covered[PINION__OP_COUNT][PINION__PASS_COUNT];
@@ -69,11 +72,21 @@ static bool parse(int argc, char **argv, options *o)
     return true;
 }
 
+static int target_of(const pinion__kernel *kernel)
+{
+    return kernel->processor == PINION__PROCESSOR_OPENCL ? (int)TARGET_OPENCL : (int)kernel->isa;
+}
+
+static bool able(const pinion__kernel *kernel, const bench_room *room)
+{
+    return kernel->processor == PINION__PROCESSOR_OPENCL ? room->opencl != NULL : pinion__cpu_has_isa(kernel->isa);
+}
+
 static bool wanted(const pinion__kernel *kernel, const options *o)
 {
     char text[128];
-    snprintf(text, sizeof text, "%s %s", kernel->name, pinion__isa_name(kernel->isa));
-    return kernel->processor == PINION__PROCESSOR_CPU && strstr(text, o->match);
+    snprintf(text, sizeof text, "%s %s", kernel->name, bench_target_name(kernel));
+    return kernel->processor != PINION__PROCESSOR_REF && strstr(text, o->match);
 }
 
 static bool transforms(const pinion__kernel *kernel)
@@ -87,14 +100,16 @@ static void try_row(const trial *t, int row, const bench_room *room, tally *coun
     char message[MESSAGE] = "";
     trial own = *t;
     own.gain = transform_gain(kernel);
-    enum outcome outcome = trial_run(&own, kernel->body, room, &counts->worst, message);
+    enum outcome outcome = kernel->processor == PINION__PROCESSOR_OPENCL
+                               ? trial_run_on(&own, kernel->body, room->opencl, &counts->worst, message)
+                               : trial_run(&own, kernel->body, room, &counts->worst, message);
     counts->cases += outcome != OUTCOME_REFUSED;
     counts->refused += outcome == OUTCOME_REFUSED;
     covered[kernel->op][kernel->pass].seen |= case_features(&t->c);
     if (outcome != OUTCOME_REFUSED)
-        covered[kernel->op][kernel->pass].taken[kernel->isa] |= case_features(&t->c);
+        covered[kernel->op][kernel->pass].taken[target_of(kernel)] |= case_features(&t->c);
     if (outcome == OUTCOME_WRONG && counts->wrong++ < MESSAGES_A_ROW)
-        printf("WRONG %s %s: %s\n", kernel->name, pinion__isa_name(kernel->isa), message);
+        printf("WRONG %s %s: %s\n", kernel->name, bench_target_name(kernel), message);
 }
 
 /* One case and kind of data for all rows of its op and pass that are (or are not) transforms. */
@@ -105,8 +120,8 @@ static void try_case(const kernel_case *c, enum data kind, bool transform, const
     trial t;
     bool made = false;
     for (int row = 0; (kernel = pinion__kernel_at(row)); row++) {
-        if (kernel->op != c->op->id || kernel->pass != c->pass || !wanted(kernel, o) ||
-            !pinion__cpu_has_isa(kernel->isa) || transforms(kernel) != transform)
+        if (kernel->op != c->op->id || kernel->pass != c->pass || !wanted(kernel, o) || !able(kernel, room) ||
+            transforms(kernel) != transform)
             continue;
         if (!made)
             trial_init(&t, c, kind, transform);
@@ -151,22 +166,22 @@ static void try_all(const options *o, const bench_room *room, tally *counts)
     }
 }
 
-/* Prints what fusion may ask of a pass and no row of an instruction set does; their number. Every row has to have been
- * checked. */
-static int report_gaps(const options *o)
+/* Prints what fusion may ask of a pass and no row of a target does; their number. Every row has to have been checked.
+ */
+static int report_gaps(const options *o, const bench_room *room)
 {
     const pinion__kernel *kernel;
     int gaps = 0;
     for (int row = 0; (kernel = pinion__kernel_at(row)) && !*o->match; row++) {
         coverage *of = &covered[kernel->op][kernel->pass];
-        if (kernel->processor != PINION__PROCESSOR_CPU || !pinion__cpu_has_isa(kernel->isa))
+        if (!wanted(kernel, o) || !able(kernel, room))
             continue;
-        unsigned missing = of->seen & ~of->taken[kernel->isa];
-        of->taken[kernel->isa] = of->seen;
+        unsigned missing = of->seen & ~of->taken[target_of(kernel)];
+        of->taken[target_of(kernel)] = of->seen;
         for (int feature = 0; feature < FEATURES; feature++) {
             if (missing & 1U << feature)
                 printf("%s %s, %s: with %s: NEVER RAN\n", pinion__op_get(kernel->op)->name,
-                       pinion__pass_name(kernel->pass), pinion__isa_name(kernel->isa), case_feature_name(feature));
+                       pinion__pass_name(kernel->pass), bench_target_name(kernel), case_feature_name(feature));
             gaps += (missing & 1U << feature) != 0;
         }
     }
@@ -174,7 +189,7 @@ static int report_gaps(const options *o)
 }
 
 /* Prints the table; the number of rows that failed. A row that this machine cannot run is listed as skipped. */
-static int report(const options *o, const tally *counts)
+static int report(const options *o, const bench_room *room, const tally *counts)
 {
     const pinion__kernel *kernel;
     int failed = 0, ran = 0, skipped = 0;
@@ -183,12 +198,12 @@ static int report(const options *o, const tally *counts)
         const tally *t = &counts[row];
         if (!wanted(kernel, o))
             continue;
-        bool able = pinion__cpu_has_isa(kernel->isa);
-        bool bad = able && (t->wrong > 0 || t->cases == 0);
-        failed += bad, ran += able, skipped += !able;
-        printf("%-36s %-9s %6d %8d %6d  %.3f%s\n", kernel->name, pinion__isa_name(kernel->isa), t->cases, t->refused,
+        bool runs = able(kernel, room);
+        bool bad = runs && (t->wrong > 0 || t->cases == 0);
+        failed += bad, ran += runs, skipped += !runs;
+        printf("%-36s %-9s %6d %8d %6d  %.3f%s\n", kernel->name, bench_target_name(kernel), t->cases, t->refused,
                t->wrong, t->worst,
-               !able                  ? "  SKIP: not on this machine"
+               !runs                  ? "  SKIP: not on this machine"
                : bad && t->cases == 0 ? "  NEVER RAN"
                                       : "");
     }
@@ -204,16 +219,21 @@ int main(int argc, char **argv)
         return usage();
     bench_room room = {0};
     room_open(&room);
+    room_find_opencl(&room);
+    if (room.opencl)
+        printf("OpenCL: %s, %s\n", room.opencl->name, room.opencl->description);
+    else
+        printf("OpenCL: no device here, or not in this build\n");
     int64_t start = pinion__now_ns();
     int failed = 0;
     if (o.bench) {
         const pinion__kernel *kernel;
         for (int row = 0; (kernel = pinion__kernel_at(row)); row++)
-            if (wanted(kernel, &o) && pinion__cpu_has_isa(kernel->isa))
+            if (wanted(kernel, &o) && able(kernel, &room))
                 bench_row(kernel, &room);
     } else {
         try_all(&o, &room, counts);
-        failed = report(&o, counts) + report_gaps(&o);
+        failed = report(&o, &room, counts) + report_gaps(&o, &room);
         printf("seed %llu, %.1f s\n", (unsigned long long)o.seed, (double)(pinion__now_ns() - start) * 1e-9);
     }
     room_close(&room);

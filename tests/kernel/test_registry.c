@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Is the registry complete? Every pass that an op lists has a row for the specification and one for each instruction
- * set of this build, every row belongs to a pass of its op and has cases in the checker, and names find their rows.
+ * set of this build and, where it is built in, for OpenCL, every row belongs to a pass of its op and has cases in the
+ * checker, and names find their rows.
  */
 #include "kernel/case.h"
 #include <setjmp.h>
@@ -18,13 +19,19 @@ static const bool built[PINION__ISA_COUNT] = {
     [PINION__ISA_NEON] = PINION__HAVE_NEON,
 };
 
+#ifdef PINION__HAVE_OPENCL
+static const bool built_opencl = true;
+#else
+static const bool built_opencl = false;
+#endif
+
 static int rows_for(const pinion__op *op, int pass, enum pinion__processor_kind processor, int isa)
 {
     const pinion__kernel *kernel;
     int count = 0;
     for (int i = 0; (kernel = pinion__kernel_at(i)); i++)
         count += kernel->op == op->id && (int)kernel->pass == pass && kernel->processor == processor &&
-                 (processor == PINION__PROCESSOR_REF || (int)kernel->isa == isa);
+                 (processor != PINION__PROCESSOR_CPU || (int)kernel->isa == isa);
     return count;
 }
 
@@ -37,6 +44,9 @@ static void test_every_pass_has_kernels(void **state)
             bool has = op->pass[pass].count > 0;
             if (rows_for(op, pass, PINION__PROCESSOR_REF, 0) != has)
                 fail_msg("%s %s: one row of the specification is needed where the op has the pass", op->name,
+                         pinion__pass_name((enum pinion__pass)pass));
+            if ((rows_for(op, pass, PINION__PROCESSOR_OPENCL, 0) > 0) != (has && built_opencl))
+                fail_msg("%s %s, OpenCL: a row is needed just where the op has the pass and the build OpenCL", op->name,
                          pinion__pass_name((enum pinion__pass)pass));
             for (int isa = 0; isa < PINION__ISA_COUNT; isa++)
                 if ((rows_for(op, pass, PINION__PROCESSOR_CPU, isa) > 0) != (has && built[isa]))

@@ -5,19 +5,24 @@
 #include "kernel/cpu/elementwise.h"
 #include "kernel/cpu/update.h"
 
-enum { W, DW, M, V, VIEWS };
+enum { W, M, V, DW, VIEWS = DW + 1 + PINION__FURTHER_GRADIENTS };
 
-PINION__INLINE void update(float *const at[], int count, bool accumulate, const void *user)
-{
-    (void)accumulate;
-    pinion__adamw_vector(user, pinion__vf_load_some(at[DW], count), at[W], at[M], at[V], count);
-}
-
-static void update_item(void *user, size_t item, int lane)
-{
-    (void)lane;
-    pinion__elementwise_item(user, item, update);
-}
+/* A map and its item function for so many further gradients. */
+#define UPDATE(further)                                                                                                \
+    PINION__INLINE void update_##further(float *const at[], int count, bool accumulate, const void *user)              \
+    {                                                                                                                  \
+        (void)accumulate;                                                                                              \
+        pinion__adamw_vector(user, pinion__whole_gradient(at + DW, further, count), at[W], at[M], at[V], count);       \
+    }                                                                                                                  \
+    static void item_##further(void *user, size_t item, int lane)                                                      \
+    {                                                                                                                  \
+        (void)lane;                                                                                                    \
+        pinion__elementwise_item(user, item, update_##further);                                                        \
+    }
+UPDATE(0)
+UPDATE(1)
+UPDATE(2)
+UPDATE(3)
 
 static void run(const pinion__args *args)
 {
@@ -26,11 +31,13 @@ static void run(const pinion__args *args)
         pinion__adamw_constants_of(args->attributes, args->step, scale ? *scale : 1.0F);
     const pinion__view *views[VIEWS] = {
         [W] = &args->operand[PINION__ADAMW_UPDATE_W],
-        [DW] = &args->operand[PINION__ADAMW_UPDATE_DW],
         [M] = &args->operand[PINION__ADAMW_UPDATE_M],
         [V] = &args->operand[PINION__ADAMW_UPDATE_V],
+        [DW] = &args->operand[PINION__ADAMW_UPDATE_DW],
     };
-    pinion__elementwise_over(args, views, VIEWS, &with, update_item);
+    static void (*const items[])(void *user, size_t item, int lane) = {item_0, item_1, item_2, item_3};
+    const int further = pinion__further_gradients(args, PINION__ADAMW_UPDATE_FURTHER_0, views + DW + 1);
+    pinion__elementwise_over(args, views, DW + 1 + further, &with, items[further]);
 }
 
 PINION__CPU_KERNEL(adamw_update) = {.run = run};

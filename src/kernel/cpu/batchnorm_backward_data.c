@@ -42,7 +42,7 @@ static void channel_constants(const pinion__args *args, int c, float *a, float *
 {
     double invstd = element(args, PINION__BATCHNORM_BACKWARD_DATA_SAVED_INVSTD, c);
     double scale = element(args, PINION__BATCHNORM_BACKWARD_DATA_GAMMA, c) * invstd;
-    double over = -scale / (double)pinion__view_pixels(&args->operand[PINION__BATCHNORM_BACKWARD_DATA_X]);
+    double over = -scale / (double)pinion__batch_pixels(args, &args->operand[PINION__BATCHNORM_BACKWARD_DATA_X]);
     a[c] = (float)scale;
     b[c] = (float)(over * invstd * element(args, PINION__BATCHNORM_BACKWARD_DATA_DGAMMA, c));
     k[c] = (float)(over * element(args, PINION__BATCHNORM_BACKWARD_DATA_DBETA, c));

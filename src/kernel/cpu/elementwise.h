@@ -15,7 +15,7 @@
 #include "kernel/cpu/cut.h"
 #include "kernel/cpu/vec.h"
 
-enum { PINION__ELEMENTWISE_VIEWS = 4 };
+enum { PINION__ELEMENTWISE_VIEWS = 7 };
 
 /* Does its work on `count` elements (at most a vector of them) from at[0], at[1], … on: one pointer a view, in the
  * order they were given. */
@@ -39,7 +39,8 @@ PINION__INLINE void pinion__vf_put(float *p, pinion__vf v, int count, bool accum
 PINION__INLINE void pinion__elementwise_at(float *const row[], size_t offset, int count, bool accumulate,
                                            const void *constants, pinion__elementwise_map *map)
 {
-    float *const at[PINION__ELEMENTWISE_VIEWS] = {row[0] + offset, row[1] + offset, row[2] + offset, row[3] + offset};
+    float *const at[PINION__ELEMENTWISE_VIEWS] = {row[0] + offset, row[1] + offset, row[2] + offset, row[3] + offset,
+                                                  row[4] + offset, row[5] + offset, row[6] + offset};
     map(at, count, accumulate, constants);
 }
 

@@ -100,6 +100,32 @@ PINION__INLINE void pinion__adamw_vector(const pinion__adamw_constants *with, pi
     pinion__vf_store_some(weights, pinion__vf_fma(pinion__vf_set1(with->rate), direction, w), count);
 }
 
+/* ---- gradients of slices of a batch ---- */
+
+enum { PINION__FURTHER_GRADIENTS = 3 };
+
+/* The views of those further gradients, `first` and the next operands, that are present. */
+static inline __attribute__((unused)) int pinion__further_gradients(const pinion__args *args, int first,
+                                                                    const pinion__view *views[])
+{
+    int count = 0;
+    while (count < PINION__FURTHER_GRADIENTS && args->operand[first + count].data) {
+        views[count] = &args->operand[first + count];
+        count++;
+    }
+    return count;
+}
+
+/* Gradient at[0] plus the further ones behind it, in their order. */
+PINION__INLINE pinion__vf pinion__whole_gradient(float *const at[], const int further, int count)
+{
+    pinion__vf sum = pinion__vf_load_some(at[0], count);
+#pragma GCC unroll 3
+    for (int i = 1; i <= further; i++)
+        sum = pinion__vf_add(sum, pinion__vf_load_some(at[i], count));
+    return sum;
+}
+
 /* ---- the sink of a backward_weights pass of conv2d, depthwise_conv2d, linear ---- */
 
 enum pinion__sink_mode { PINION__SINK_STORE, PINION__SINK_ADD, PINION__SINK_SGD, PINION__SINK_ADAMW };

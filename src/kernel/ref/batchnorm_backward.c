@@ -48,7 +48,7 @@ static void run_batchnorm_backward_data(const pinion__args *args)
     const pinion__view *dy = &args->operand[PINION__BATCHNORM_BACKWARD_DATA_DY];
     const pinion__view *constants = &args->operand[PINION__BATCHNORM_BACKWARD_DATA_SAVED_CONSTANTS];
     const pinion__view *dx = &args->operand[PINION__BATCHNORM_BACKWARD_DATA_DX];
-    double m = (double)pinion__view_pixels(x);
+    double m = (double)pinion__batch_pixels(args, x);
     for (int c = 0; c < x->c; c++) {
         double gamma = pinion__element(&args->operand[PINION__BATCHNORM_BACKWARD_DATA_GAMMA], c);
         double mean = pinion__element(constants, c);

@@ -12,9 +12,10 @@ static void run_sgd_update(const pinion__args *args)
     const pinion__view *velocity = &args->operand[PINION__SGD_UPDATE_VELOCITY];
     const float *factor = args->operand[PINION__SGD_UPDATE_SCALE].data;
     double scale = factor ? (double)*factor : 1;
+    const pinion__view *further = &args->operand[PINION__SGD_UPDATE_FURTHER_0];
     for (size_t i = 0; i < pinion__view_pixels(w); i++)
         for (int c = 0; c < w->c; c++)
-            pinion__sgd_weight(args->attributes, args->step, (double)pinion__nth_pixel(dw, i)[c] * scale,
+            pinion__sgd_weight(args->attributes, args->step, pinion__whole_gradient(dw, further, i, c) * scale,
                                &pinion__nth_pixel(w, i)[c], &pinion__nth_pixel(velocity, i)[c]);
 }
 

@@ -27,6 +27,16 @@
 
 #include "kernel/ref/ref.h"
 
+/* The gradient of the whole batch at element c of pixel i: dw, and those of further slices where they are present. */
+static inline double pinion__whole_gradient(const pinion__view *dw, const pinion__view further[3], size_t i, int c)
+{
+    double sum = (double)pinion__nth_pixel(dw, i)[c];
+    for (int slice = 0; slice < 3; slice++)
+        if (further[slice].data)
+            sum += (double)pinion__nth_pixel(&further[slice], i)[c];
+    return sum;
+}
+
 static inline void pinion__sgd_weight(const pinion__sgd *sgd, const pinion__step *step, double gradient, float *w,
                                       float *velocity)
 {
