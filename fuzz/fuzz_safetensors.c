@@ -44,7 +44,7 @@ static unsigned read_all(const pinion__st_file *file)
 
 static void load(const pinion__st_file *file, bool replace)
 {
-    unsigned char before[1024];
+    unsigned char before[8192];
     require(network->block_bytes <= sizeof before);
     memcpy(before, network->block, network->block_bytes);
     if (pinion__weights_load(network, file, replace) != PINION_OK)

@@ -23,8 +23,8 @@ enum pinion_optimizer { PINION_SGD, PINION_ADAMW };
  * no known times a plan is a function of network, options, instruction set and library version alone. */
 enum pinion_patience {
     PINION_PATIENCE_ESTIMATE, /* times nothing: where no time is known, the first kernel in the library's order */
-    PINION_PATIENCE_MEASURE,  /* times what is not known, a few repetitions each: at most about 10 seconds */
-    PINION_PATIENCE_PATIENT   /* times candidates in turn, medians of more repetitions: at most about 2 minutes */
+    PINION_PATIENCE_MEASURE, /* times what is not known, a few repetitions each: at most about 20 seconds a processor */
+    PINION_PATIENCE_PATIENT  /* times candidates in turn, medians of more repetitions: at most about 2 minutes */
 };
 
 #define PINION_RECOMPUTE_SHARE_AUTO 0.08f
@@ -55,6 +55,22 @@ typedef struct pinion_plan_options {
      * tasks are fused where kernels can (docs/fusion.md). Both give the same result up to rounding. */
     int unfused;
 
+    /* The processors that tasks may run on, as --processors has them: "cpu", "cpu:0", "opencl:0", each optionally "/N"
+     * (at most N cores), separated by commas. NULL: "cpu". */
+    const char *processors;
+
+    /* Which of them runs each task (docs/placement.md): "auto" (the best predicted plan), "serial" (one task at a time,
+     * the exact minimum of the measured times), "concurrent" (several at once), "greedy", "layerwise", a processor's
+     * name, or a file that pinion_plan_save wrote, whose kernels and processors are used. NULL: "auto". */
+    const char *place;
+
+    /* Told, while tasks are timed, how many of how many are done; from the caller's thread. NULL: nobody. */
+    void (*measuring)(void *user, int done, int count);
+    void *measuring_user;
+
+    /* 1: every way of placing is predicted, for pinion_plan_get_comparison, also where that takes a second. */
+    int compare;
+
     /* Training only. */
     enum pinion_optimizer optimizer;
     float momentum;     /* sgd: Nesterov momentum; adamw: beta1 */
@@ -69,7 +85,9 @@ pinion_plan_options pinion_plan_options_default(void);
 
 /* Plans a step of `network` (borrowed, must outlive the plan) on this machine's processors. PINION_EINVAL: a batch out
  * of range, a pattern that matches nothing, everything frozen, a network without layers or whose last layer is not
- * 1 x 1 x classes. PINION_ENOMEM: no plan is within the memory limit; the sentence says the smallest limit that works.
+ * 1 x 1 x classes; a list of processors or a place that is not understood. PINION_EUNSUPPORTED: a processor that is not
+ * there, or none that can run some task. PINION_EFORMAT: `place` is neither a way nor a processor nor a plan file that
+ * can be used. PINION_ENOMEM: no plan is within the memory limit; the sentence says the smallest limit that works.
  * The first plan of a network that has no weights yet gives it zeros and thereby ends its building (see network.h): not
  * thread-safe between two first plans of one network. */
 int pinion_plan_create(const pinion_network *network, const pinion_plan_options *options, pinion_plan **out);
@@ -85,10 +103,34 @@ typedef struct pinion_plan_info {
     int64_t macs;         /* multiply-adds of one step through convolutions and linear layers, all passes */
     int measured_tasks;   /* kinds of task that were timed to make this plan; tasks that are the same work are one */
     double measuring_ms;  /* and how long that took */
-    double predicted_ms;  /* a step, one task after another; NaN: the time of some task is not known */
+    double predicted_ms;  /* a step; NaN: the time of some task is not known */
+    int processors;       /* that tasks may run on */
+    int hand_overs;       /* tasks of the pass "hand_over" */
+    int concurrent;       /* 1: tasks of several processors run at once; 0: one after another */
 } pinion_plan_info;
 
 pinion_plan_info pinion_plan_get_info(const pinion_plan *plan); /* NULL: zeros */
+
+/* What the tasks of the plan would take, placed in other ways; all NaN in a plan of one processor. NaN: not possible,
+ * not asked for (concurrent_ms: see `compare`), or some time is not known. */
+typedef struct pinion_comparison {
+    double greedy_ms;     /* each task where it is fastest by itself */
+    double layerwise_ms;  /* a processor for each layer and direction */
+    double serial_ms;     /* the best of one task at a time */
+    double concurrent_ms; /* of several at once, as found */
+    double uncut_ms;      /* the same with no batch cut between processors */
+    double bound_ms;      /* no plan is faster */
+} pinion_comparison;
+
+pinion_comparison pinion_plan_get_comparison(const pinion_plan *plan); /* NULL: all NaN */
+
+typedef struct pinion_plan_processor {
+    const char *name, *description;
+    double single_ms; /* the whole step on it alone; NaN: it cannot, or some time is not known */
+} pinion_plan_processor;
+
+int pinion_plan_get_processor(const pinion_plan *plan, int index, pinion_plan_processor *out); /* PINION_EINVAL past the
+                                                                                                   last */
 
 enum { PINION_MAX_FUSED = 3 };
 
@@ -98,15 +140,25 @@ typedef struct pinion_task_info {
                               forward pass done once more for the backward pass; "prepare": done once for many
                               inferences, when weights have changed */
     const char *fused[PINION_MAX_FUSED]; /* further layers whose work the task does; NULL past the last */
-    const char *processor, *kernel;
+    int slice[2]; /* first and last sample where the batch is cut between processors; -1: it does the whole batch */
+    const char *processor, *kernel; /* of a hand-over, pass "hand_over": kernel is "" */
     int64_t macs;
     size_t scratch_bytes;
-    double ms; /* of the kernel, measured now or before; NaN: not known */
+    double ms;               /* of the kernel, measured now or before; NaN: not known */
+    double start_ms, end_ms; /* on the predicted timeline of a step; NaN: not known */
 } pinion_task_info;
 
 int pinion_plan_get_task(const pinion_plan *plan, int index, pinion_task_info *out); /* PINION_EINVAL past the last */
 
-/* The kernels that can run a task, in the library's order of preference. */
+/* A task on a processor of the plan: its best kernel there and the time. PINION_EINVAL past the last. */
+typedef struct pinion_task_time {
+    const char *kernel; /* NULL: the processor cannot run it (or it is none that is placed) */
+    double ms;          /* NaN: not known */
+} pinion_task_time;
+
+int pinion_plan_get_time(const pinion_plan *plan, int task, int processor, pinion_task_time *out);
+
+/* The kernels that can run a task on its processor, in the library's order of preference. */
 typedef struct pinion_candidate_info {
     const char *kernel;
     double ms;       /* NaN: not known */
@@ -117,12 +169,18 @@ typedef struct pinion_candidate_info {
 /* PINION_EINVAL past the last task or its last candidate. Tasks that only prepare weights have none. */
 int pinion_plan_get_candidate(const pinion_plan *plan, int task, int index, pinion_candidate_info *out);
 
+/* Writes which processor and kernel runs each task (JSON, docs/placement.md): a file for options.place. PINION_EIO. */
+int pinion_plan_save(const pinion_plan *plan, const char *path);
+
 /* Allocates what the plan needs to run (the plan is borrowed). PINION_ENOMEM says how much was needed. A runner is used
  * by one thread at a time. */
 int pinion_runner_create(const pinion_plan *plan, pinion_runner **out);
 void pinion_runner_destroy(pinion_runner *runner);
 
-/* Inference: images (count, h, w, c) fp32 normalised, count <= batch; logits (count, classes). */
+/* Steps and inferences return PINION_EDEVICE when a device fails: weights are then lost or half updated, and the runner
+ * refuses to go on.
+ *
+ * Inference: images (count, h, w, c) fp32 normalised, count <= batch; logits (count, classes). */
 int pinion_runner_infer(pinion_runner *runner, const float *images, int count, float *logits);
 
 /* One training step on a full batch: forward, backward, update of the network's weights in place. *loss is the mean.
@@ -136,6 +194,18 @@ typedef struct pinion_runner_step_options {
 
 int pinion_runner_train(pinion_runner *runner, const float *images, const int32_t *labels,
                         const pinion_runner_step_options *options, float *loss);
+
+/* What a runner has done. */
+typedef struct pinion_runner_info {
+    int64_t copied_bytes; /* between host and devices, by the last step or inference; 0 where they share memory */
+} pinion_runner_info;
+
+pinion_runner_info pinion_runner_get_info(const pinion_runner *runner); /* NULL: zeros */
+
+/* Writes a Chrome trace (JSON, opens in Perfetto) of all steps and inferences from now on: a row a processor, an event
+ * a task or hand-over. path NULL, another path or the runner's end closes it. PINION_EIO: the file cannot be made, or
+ * the one before was not written completely. */
+int pinion_runner_set_trace(pinion_runner *runner, const char *path);
 
 #ifdef __cplusplus
 }

@@ -45,8 +45,16 @@ typedef struct pinion_train_options {
     size_t memory_limit;   /* of the plans of steps and of evaluation together: see pinion_plan_options; 0: none */
     float recompute_share; /* as in pinion_plan_options; default 0. It changes no bit, so a resumed training may have
                               another one */
-    const char *out;       /* "W.safetensors"; NULL: nothing is saved */
-    int64_t save_every;    /* steps between checkpoints besides the ends of epochs; 0: none */
+    const char *processors, *place; /* as in pinion_plan_options; evaluation is placed in the same way, or, where
+                                       `place` is a file, as with "auto" */
+    int replan; /* 1: where steps take much longer or shorter than planned for several steps in a row, everything is
+                   timed once more and the plan is made anew between two steps; moments and weights stay. The bits
+                   are then no longer those of the first plan */
+    const char *trace; /* a trace of the steps of this run: see pinion_runner_set_trace; NULL: none */
+    void (*measuring)(void *user, int done, int count); /* as in pinion_plan_options */
+    void *measuring_user;
+    const char *out;    /* "W.safetensors"; NULL: nothing is saved */
+    int64_t save_every; /* steps between checkpoints besides the ends of epochs; 0: none */
 } pinion_train_options;
 
 pinion_train_options pinion_train_options_default(void);
@@ -69,9 +77,20 @@ typedef struct pinion_epoch_report {
     double wait_share; /* of the time in the epoch's steps of this run, spent waiting for the loader; 0..1 */
 } pinion_epoch_report;
 
+/* The plan changed between two steps. */
+typedef struct pinion_change_report {
+    const char *failed;  /* the processor that failed and is left out; NULL: re-planned (options.replan) */
+    const char *cause;   /* a sentence */
+    int64_t step;        /* steps done, from where it goes on: after a failure those of the last checkpoint */
+    int64_t repeated;    /* steps that are done once more */
+    int64_t log_bytes;   /* of the checkpoint, after a failure; else -1 */
+    double predicted_ms; /* of a step with the new plan; NaN: not known */
+} pinion_change_report;
+
 typedef struct pinion_train_callbacks {
-    void (*step)(void *user, const pinion_step_report *report);   /* after each step; may be NULL */
-    void (*epoch)(void *user, const pinion_epoch_report *report); /* after each epoch; may be NULL */
+    void (*step)(void *user, const pinion_step_report *report);      /* after each step; may be NULL */
+    void (*epoch)(void *user, const pinion_epoch_report *report);    /* after each epoch; may be NULL */
+    void (*changed)(void *user, const pinion_change_report *report); /* may be NULL */
     /* Asked after each step and each end of an epoch that leaves something to do; non-zero: save and return
      * PINION_EINTERRUPTED. May be NULL. */
     int (*stop)(void *user);
@@ -111,8 +130,11 @@ int pinion_trainer_resume(pinion_trainer *trainer, const char *path);
  * step or epoch are called before the save that follows it. */
 void pinion_trainer_set_log_bytes(pinion_trainer *trainer, int64_t (*position)(void *user), void *user);
 
-/* Trains to the end. PINION_EINTERRUPTED: stopped by the callback, state saved. PINION_ENONFINITE: the loss is not
- * finite; the last checkpoint stays. Where a sample cannot be read, the state is saved before the failure is returned.
+/* Trains to the end. Where a device fails, training goes on on the other processors (on the CPU where there is none)
+ * from the last checkpoint, which is also written before the first step where devices take part; without `out` the
+ * failure is returned, PINION_EDEVICE. PINION_EINTERRUPTED: stopped by the callback, state saved. PINION_ENONFINITE:
+ * the loss is not finite; the last checkpoint stays. Where a sample cannot be read, the state is saved before the
+ * failure is returned.
  */
 int pinion_trainer_run(pinion_trainer *trainer, const pinion_train_callbacks *callbacks, pinion_train_result *result);
 

@@ -64,6 +64,9 @@ int pinion__checkpoint_model(const pinion_network *network, char **model, char *
  * checkpoint stays. */
 int pinion__checkpoint_save(pinion_trainer *trainer);
 
+/* Writes W.state.safetensors alone. */
+int pinion__checkpoint_save_state(pinion_trainer *trainer);
+
 /* Writes the weights alone, with what a weights file says of model, data and normalisation. */
 int pinion__checkpoint_export(const pinion_trainer *trainer, const char *path);
 

@@ -266,7 +266,7 @@ static int save_state(pinion_trainer *trainer, contents *file)
     return status < 0 ? fail_save(trainer, status, replaced) : status;
 }
 
-int pinion__checkpoint_save(pinion_trainer *trainer)
+static int save(pinion_trainer *trainer, bool export)
 {
     pinion_context *ctx = trainer->ctx;
     int status = PINION_OK;
@@ -278,9 +278,21 @@ int pinion__checkpoint_save(pinion_trainer *trainer)
     PINION_TRY(gather_tensors(&file));
     PINION_TRY(gather_metadata(&file));
     PINION_TRY(save_state(trainer, &file));
-    status = pinion__checkpoint_export(trainer, trainer->out);
-    PINION_TRY(status < 0 ? fail_save(trainer, status, false) : status);
+    if (export) {
+        status = pinion__checkpoint_export(trainer, trainer->out);
+        PINION_TRY(status < 0 ? fail_save(trainer, status, false) : status);
+    }
 fail:
     contents_fini(&file);
     return status;
+}
+
+int pinion__checkpoint_save(pinion_trainer *trainer)
+{
+    return save(trainer, true);
+}
+
+int pinion__checkpoint_save_state(pinion_trainer *trainer)
+{
+    return save(trainer, false);
 }

@@ -9,6 +9,7 @@
 #include "data/loader.h"
 #include "learn/split.h"
 #include "net/network.h"
+#include "plan/place.h"
 #include "run/runner.h"
 
 #include <math.h>
@@ -23,8 +24,8 @@ struct pinion__evaluator {
     float *logits; /* (batch, classes) */
 };
 
-int pinion__evaluator_create(const pinion_network *network, const pinion__processors *processors, int batch,
-                             enum pinion_patience patience, const char *kernels, const pinion_runner *trainer,
+int pinion__evaluator_create(const pinion_network *network, const pinion__processors *processors,
+                             const pinion_plan_options *like, const char *kernels, const pinion_runner *trainer,
                              pinion__evaluator **out)
 {
     pinion_context *ctx = network->ctx;
@@ -33,21 +34,25 @@ int pinion__evaluator_create(const pinion_network *network, const pinion__proces
     PINION_TRY(pinion__alloc_zeroed(ctx, 1, sizeof *evaluator, "an evaluator", &evaluator));
     evaluator->ctx = ctx;
     evaluator->network = network;
-    evaluator->batch = batch;
+    evaluator->batch = like->batch;
     evaluator->classes = pinion_network_get_info(network).output.c;
 
     pinion_plan_options options = pinion_plan_options_default();
     options.mode = PINION_INFER;
-    options.batch = batch;
-    options.patience = patience;
+    options.batch = like->batch;
+    options.patience = like->patience;
+    options.processors = like->processors;
+    options.place = pinion__place_is_way(like->place, processors->at, processors->count) ? like->place : NULL;
+    options.measuring = like->measuring;
+    options.measuring_user = like->measuring_user;
     const pinion__plan_tuning tuning = {.kernels = kernels};
     if (trainer && pinion__runner_plan(trainer)->options.memory_limit)
         options.memory_limit = network->block_bytes + pinion__runner_plan(trainer)->arena_bytes;
     PINION_TRY(
         pinion__plan_create_tuned(network, &options, &tuning, processors->at, processors->count, &evaluator->plan));
     PINION_TRY(pinion__runner_create_in(evaluator->plan, trainer, &evaluator->runner));
-    PINION_TRY(
-        pinion__alloc(ctx, (size_t)batch * (size_t)evaluator->classes, sizeof(float), "logits", &evaluator->logits));
+    PINION_TRY(pinion__alloc(ctx, (size_t)like->batch * (size_t)evaluator->classes, sizeof(float), "logits",
+                             &evaluator->logits));
     *out = evaluator;
     evaluator = NULL;
 fail:
@@ -177,8 +182,9 @@ int pinion_evaluate(const pinion_network *network, pinion_dataset *dataset, enum
         view = pinion__data_renormalise(dataset, mean, std);
         dataset = &view;
     }
-    PINION_TRY(pinion__processors_discover(ctx, &processors));
-    PINION_TRY(pinion__evaluator_create(network, &processors, batch, PINION_PATIENCE_ESTIMATE, NULL, NULL, &evaluator));
+    PINION_TRY(pinion__processors_choose(ctx, NULL, &processors));
+    const pinion_plan_options like = {.batch = batch, .patience = PINION_PATIENCE_ESTIMATE};
+    PINION_TRY(pinion__evaluator_create(network, &processors, &like, NULL, NULL, &evaluator));
     PINION_TRY(pinion__evaluator_run(evaluator, dataset, part, NULL, 0, out));
 fail:
     pinion__evaluator_destroy(evaluator);

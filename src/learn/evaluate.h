@@ -11,11 +11,12 @@
 
 typedef struct pinion__evaluator pinion__evaluator;
 
-/* network and processors are borrowed and must outlive it. `kernels`: as in pinion__plan_tuning. Where there is a
+/* network and processors are borrowed and must outlive it. `like`: its batch, patience, and where tasks are placed; a
+ * place that is a file counts as none: it is of another plan. `kernels`: as in pinion__plan_tuning. Where there is a
  * `trainer`'s runner (else NULL), evaluation takes its arena where it can, and with a memory limit it is planned so
  * that it can: then training and evaluation together stay within the limit. */
-int pinion__evaluator_create(const pinion_network *network, const pinion__processors *processors, int batch,
-                             enum pinion_patience patience, const char *kernels, const pinion_runner *trainer,
+int pinion__evaluator_create(const pinion_network *network, const pinion__processors *processors,
+                             const pinion_plan_options *like, const char *kernels, const pinion_runner *trainer,
                              pinion__evaluator **out);
 const pinion_plan *pinion__evaluator_plan(const pinion__evaluator *evaluator);
 void pinion__evaluator_destroy(pinion__evaluator *evaluator);

@@ -86,6 +86,10 @@ int pinion__options_check(pinion_context *ctx, pinion_train_options *options)
         options->learning_rate = options->optimizer == PINION_SGD ? 0.1f : 1e-3f;
     if (options->freeze && !*options->freeze)
         options->freeze = NULL;
+    if (options->processors && !*options->processors)
+        options->processors = NULL;
+    if (options->place && !*options->place)
+        options->place = NULL;
 fail:
     return status;
 }
@@ -120,6 +124,7 @@ typedef struct field {
     enum kind kind;
     size_t offset;
     bool free;                /* may differ on resuming */
+    bool later;               /* absent in older checkpoints: the default */
     const char *const *words; /* of an INT, as the command line has them; NULL: numbers */
 } field;
 
@@ -135,7 +140,11 @@ static const char *const augment_words[] = {[PINION_AUGMENT_NONE] = "none",
 
 #define FIELD(key, option, kind, member, free, words)                                                                  \
     {                                                                                                                  \
-        "pinion.train." key, "--" option, kind, offsetof(pinion_train_options, member), free, words                    \
+        "pinion.train." key, "--" option, kind, offsetof(pinion_train_options, member), free, false, words             \
+    }
+#define LATER_FIELD(key, kind, member)                                                                                 \
+    {                                                                                                                  \
+        "pinion.train." key, "--" key, kind, offsetof(pinion_train_options, member), false, true, NULL                 \
     }
 
 static const field fields[] = {
@@ -157,6 +166,8 @@ static const field fields[] = {
     FIELD("mem-limit", "mem-limit", SIZE, memory_limit, false, NULL),
     FIELD("recompute-share", "mem-limit", REAL, recompute_share, true, NULL),
     FIELD("save-every", "save-every", INT64, save_every, true, NULL),
+    LATER_FIELD("processors", STRING, processors),
+    LATER_FIELD("place", STRING, place),
 };
 
 enum { FIELDS = sizeof fields / sizeof *fields };
@@ -262,6 +273,8 @@ int pinion__options_read(pinion_context *ctx, const pinion__st_file *file, pinio
     pinion_train_options options = pinion_train_options_default();
     for (size_t i = 0; i < FIELDS; i++) {
         const char *text = pinion__st_get(file, fields[i].key);
+        if (!text && fields[i].later)
+            continue;
         PINION_FAIL_IF(!text, PINION_EFORMAT, "%s: is no checkpoint of a training: it has no '%s'", file->path,
                        fields[i].key);
         PINION_FAIL_IF(!field_parse(&fields[i], text, &options), PINION_EFORMAT, "%s: '%s' is '%.80s'; expected a %s",

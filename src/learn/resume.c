@@ -262,3 +262,20 @@ fail:
     pinion_checkpoint_close(checkpoint);
     return status;
 }
+
+int pinion__trainer_restore(pinion_trainer *trainer, const char *path, int64_t *log_bytes)
+{
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    pinion_checkpoint *checkpoint = NULL;
+    PINION_TRY(pinion_checkpoint_open(ctx, path, &checkpoint));
+    PINION_TRY(check_origin(trainer, checkpoint));
+    PINION_TRY(check_progress(trainer, checkpoint));
+    PINION_TRY(restore_values(trainer, checkpoint));
+    trainer->progress = checkpoint->progress;
+    trainer->saved_step = checkpoint->progress.step;
+    *log_bytes = checkpoint->info.log_bytes;
+fail:
+    pinion_checkpoint_close(checkpoint);
+    return status;
+}

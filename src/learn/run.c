@@ -2,11 +2,13 @@
  *
  * The training loop: steps, ends of epochs, checkpoints. The order matters for resuming: callbacks come before the save
  * that follows them, so a log that is cut back to its length at the checkpoint is complete; an interrupted training
- * saves between two steps and leaves the end of an epoch that may be due to the run that resumes it.
+ * saves between two steps and leaves the end of an epoch that may be due to the run that resumes it. A step or
+ * evaluation that a device fails is done again from the last checkpoint, on the processors that are left.
  */
 #include "base/clock.h"
 #include "data/loader.h"
 #include "learn/checkpoint.h"
+#include "learn/pace.h"
 #include "learn/schedule.h"
 #include "learn/trainer.h"
 
@@ -29,6 +31,8 @@ typedef struct session {
     double epoch_ms, epoch_wait_ms; /* of the epoch's steps in this run */
     int64_t begin_ns, epoch_begin_ns;
     double test_top1; /* of the present weights; NaN: not evaluated */
+    pinion__pace pace;
+    bool pace_lost; /* by the last step */
 } session;
 
 static double milliseconds(int64_t from_ns, int64_t to_ns)
@@ -42,20 +46,14 @@ static bool epoch_is_due(const pinion_trainer *trainer)
     return progress->batch == trainer->batches || (progress->batch > 0 && progress->step == trainer->steps);
 }
 
-static int begin(session *run)
+static int open_loader(session *run)
 {
     pinion_trainer *trainer = run->trainer;
     pinion_context *ctx = trainer->ctx;
     int status = PINION_OK;
     const pinion__progress *progress = &trainer->progress;
-    run->begin_ns = run->epoch_begin_ns = pinion__now_ns();
-    run->test_top1 = (double)NAN;
-    int64_t left = trainer->steps - progress->step;
-    if (left == 0)
-        return PINION_OK;
-
-    run->timed = left < TIMED_STEPS ? left : TIMED_STEPS;
-    PINION_TRY(pinion__alloc(ctx, (size_t)run->timed, sizeof(double), "timings of steps", &run->step_ms));
+    pinion__loader_destroy(run->loader);
+    run->loader = NULL;
     bool next = progress->batch == trainer->batches;
     pinion__loader_options options = {
         .dataset = trainer->dataset,
@@ -72,6 +70,36 @@ static int begin(session *run)
         .repeat = true,
     };
     PINION_TRY(pinion__loader_create(ctx, &options, &run->loader));
+fail:
+    return status;
+}
+
+static bool has_device(const pinion_trainer *trainer)
+{
+    for (int i = 0; i < trainer->processors.count; i++)
+        if (trainer->processors.at[i]->domain)
+            return true;
+    return false;
+}
+
+/* What a device holds is lost when it fails: there is a checkpoint from the start. */
+static int begin(session *run)
+{
+    pinion_trainer *trainer = run->trainer;
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    run->begin_ns = run->epoch_begin_ns = pinion__now_ns();
+    run->test_top1 = (double)NAN;
+    pinion__pace_begin(&run->pace, pinion_plan_get_info(trainer->plan).predicted_ms, false);
+    int64_t left = trainer->steps - trainer->progress.step;
+    if (left == 0)
+        return PINION_OK;
+
+    run->timed = left < TIMED_STEPS ? left : TIMED_STEPS;
+    PINION_TRY(pinion__alloc(ctx, (size_t)run->timed, sizeof(double), "timings of steps", &run->step_ms));
+    if (has_device(trainer) && trainer->saved_step < 0)
+        PINION_TRY(pinion__checkpoint_save_state(trainer));
+    PINION_TRY(open_loader(run));
 fail:
     return status;
 }
@@ -124,6 +152,7 @@ static int train_step(session *run)
     run->epoch_ms += step_ms;
     run->epoch_wait_ms += wait_ms;
     run->test_top1 = (double)NAN;
+    run->pace_lost = pinion__pace_lost(&run->pace, step_ms - wait_ms);
 
     if (run->callbacks->step) {
         pinion_step_report report = {
@@ -195,7 +224,7 @@ static int end_epoch(session *run)
     };
     PINION_TRY(pinion__trainer_check_weights(trainer));
     status = evaluate_epoch(run, &report);
-    if (status < 0 && status != PINION_EIO && status != PINION_ENONFINITE)
+    if (status < 0 && status != PINION_EIO && status != PINION_ENONFINITE && status != PINION_EDEVICE)
         status = rescue(trainer, status);
     PINION_TRY(status);
     progress->epoch_loss = report.loss;
@@ -240,28 +269,93 @@ static bool something_is_left(const session *run)
            (isnan(run->test_top1) && pinion_dataset_get_info(trainer->dataset).test_count > 0);
 }
 
-static int loop(session *run)
+static void tell(const session *run, const pinion_change_report *report)
+{
+    if (run->callbacks->changed)
+        run->callbacks->changed(run->callbacks->user, report);
+}
+
+/* A device has failed. */
+static int recover(session *run)
+{
+    pinion_context *ctx = run->trainer->ctx;
+    int status = PINION_OK;
+    pinion__change_text text;
+    pinion_change_report report;
+    pinion__loader_destroy(run->loader); /* its batches may lie in the runner's memory */
+    run->loader = NULL;
+    PINION_TRY(pinion__trainer_recover(run->trainer, &text, &report));
+    if (!run->callbacks->changed)
+        pinion__log(ctx, PINION_LOG_WARNING,
+                    "%.800s; training goes on without it from step %" PRId64 ", %" PRId64 " steps are repeated",
+                    text.cause, report.step, report.repeated);
+    PINION_TRY(open_loader(run));
+    run->test_top1 = (double)NAN;
+    run->epoch_ms = run->epoch_wait_ms = 0;
+    pinion__pace_begin(&run->pace, report.predicted_ms, false);
+    tell(run, &report);
+fail:
+    return status;
+}
+
+/* Steps have left the pace of the plan. */
+static int replan(session *run)
+{
+    pinion_context *ctx = run->trainer->ctx;
+    int status = PINION_OK;
+    char cause[128];
+    pinion_change_report report;
+    snprintf(cause, sizeof cause, "steps take %.1f ms where %.1f were expected", pinion__pace_median(&run->pace),
+             run->pace.expected_ms);
+    PINION_TRY(pinion__trainer_replan(run->trainer, &report));
+    report.cause = cause;
+    pinion__pace_begin(&run->pace, report.predicted_ms, true);
+    tell(run, &report);
+fail:
+    return status;
+}
+
+/* One step or the end of an epoch; *done: the training is at its end. */
+static int advance(session *run, bool *done)
 {
     pinion_trainer *trainer = run->trainer;
     pinion_context *ctx = trainer->ctx;
     int status = PINION_OK;
     int64_t save_every = trainer->options.save_every;
+    if (epoch_is_due(trainer)) {
+        PINION_TRY(end_epoch(run));
+        if (something_is_left(run) && ask_stop(run))
+            PINION_TRY(interrupt(trainer));
+    }
+    if (trainer->progress.step == trainer->steps) {
+        PINION_TRY(evaluate_test(run));
+        *done = true;
+        return PINION_OK;
+    }
+    PINION_TRY(train_step(run));
+    if (ask_stop(run))
+        PINION_TRY(interrupt(trainer));
+    if (save_every && trainer->progress.step % save_every == 0 && !epoch_is_due(trainer))
+        PINION_TRY(pinion__checkpoint_save(trainer));
+    if (trainer->options.replan && run->pace_lost && trainer->progress.step < trainer->steps)
+        PINION_TRY(replan(run));
+fail:
+    return status;
+}
+
+static int loop(session *run)
+{
+    pinion_trainer *trainer = run->trainer;
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
     /* A finished training that was ended between the state and the export. */
     if (trainer->progress.step == trainer->steps && !epoch_is_due(trainer))
         PINION_TRY(pinion__checkpoint_save(trainer));
-    for (;;) {
-        if (epoch_is_due(trainer)) {
-            PINION_TRY(end_epoch(run));
-            if (something_is_left(run) && ask_stop(run))
-                PINION_TRY(interrupt(trainer));
-        }
-        if (trainer->progress.step == trainer->steps)
-            break;
-        PINION_TRY(train_step(run));
-        if (ask_stop(run))
-            PINION_TRY(interrupt(trainer));
-        if (save_every && trainer->progress.step % save_every == 0 && !epoch_is_due(trainer))
-            PINION_TRY(pinion__checkpoint_save(trainer));
+    for (bool done = false; !done;) {
+        status = advance(run, &done);
+        if (status == PINION_EDEVICE)
+            status = recover(run);
+        PINION_TRY(status);
     }
 fail:
     return status;
@@ -300,7 +394,6 @@ int pinion_trainer_run(pinion_trainer *trainer, const pinion_train_callbacks *ca
     session run = {.trainer = trainer, .callbacks = callbacks ? callbacks : &silent};
     PINION_TRY(begin(&run));
     PINION_TRY(loop(&run));
-    PINION_TRY(evaluate_test(&run));
     if (result)
         summarise(&run, result);
 fail:

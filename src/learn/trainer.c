@@ -9,6 +9,7 @@
 #include "learn/checkpoint.h"
 #include "learn/options.h"
 #include "learn/split.h"
+#include "net/shared.h"
 #include "net/text.h"
 
 #include <math.h>
@@ -50,6 +51,15 @@ static int set_options(pinion_trainer *trainer, const pinion_train_options *opti
         PINION_TRY(pinion__copy_string(ctx, trainer->options.freeze, &trainer->freeze));
     if (trainer->options.out)
         PINION_TRY(pinion__copy_string(ctx, trainer->options.out, &trainer->out));
+    if (trainer->options.processors)
+        PINION_TRY(pinion__copy_string(ctx, trainer->options.processors, &trainer->list));
+    if (trainer->options.place)
+        PINION_TRY(pinion__copy_string(ctx, trainer->options.place, &trainer->place));
+    if (trainer->options.trace)
+        PINION_TRY(pinion__copy_string(ctx, trainer->options.trace, &trainer->trace));
+    trainer->options.processors = trainer->list;
+    trainer->options.place = trainer->place;
+    trainer->options.trace = trainer->trace;
     trainer->options.freeze = trainer->freeze;
     trainer->options.out = trainer->out;
 fail:
@@ -109,13 +119,22 @@ int pinion__trainer_build(pinion_trainer *trainer, enum pinion__isa isa, pinion_
     plan.memory_limit = options->memory_limit;
     plan.recompute_share = options->recompute_share;
     plan.unfused = options->unfused;
-    const pinion__plan_tuning tuning = {.kernels = given.training, .micro_batches = given.micro_batches};
+    plan.processors = options->processors;
+    plan.place = options->place;
+    plan.measuring = options->measuring;
+    plan.measuring_user = options->measuring_user;
+    const pinion__plan_tuning tuning = {
+        .kernels = given.training, .micro_batches = given.micro_batches, .anew = trainer->anew};
+    if (trainer->anew && plan.patience < PINION_PATIENCE_MEASURE)
+        plan.patience = PINION_PATIENCE_MEASURE;
     PINION_TRY(
         pinion__plan_create_tuned(trainer->network, &plan, &tuning, processors->at, processors->count, &trainer->plan));
     PINION_TRY(pinion_runner_create(trainer->plan, &trainer->runner));
+    if (options->trace)
+        PINION_TRY(pinion_runner_set_trace(trainer->runner, options->trace));
     if (trainer->validation_subset || pinion_dataset_get_info(trainer->dataset).test_count > 0)
-        PINION_TRY(pinion__evaluator_create(trainer->network, processors, options->batch, options->patience,
-                                            given.evaluation, trainer->runner, &trainer->evaluator));
+        PINION_TRY(pinion__evaluator_create(trainer->network, processors, &plan, given.evaluation, trainer->runner,
+                                            &trainer->evaluator));
 fail:
     return status;
 }
@@ -139,6 +158,7 @@ int pinion__trainer_check_weights(const pinion_trainer *trainer)
 {
     pinion_context *ctx = trainer->ctx;
     int status = PINION_OK;
+    PINION_TRY(pinion__network_settle(trainer->network));
     for (int i = 0; i < (int)trainer->network->param_count; i++)
         PINION_TRY(check_finite(trainer, i, pinion__param_data(trainer->network, i), ""));
 fail:
@@ -149,6 +169,7 @@ int pinion__trainer_check_moments(const pinion_trainer *trainer)
 {
     pinion_context *ctx = trainer->ctx;
     int status = PINION_OK;
+    PINION_TRY(pinion__runner_settle(trainer->runner));
     for (int which = 0; which < trainer->plan->moments_per_param; which++)
         for (int i = 0; i < (int)trainer->network->param_count; i++) {
             const float *moment = pinion__runner_moment(trainer->runner, i, which);
@@ -181,7 +202,7 @@ int pinion_trainer_create(pinion_network *network, pinion_dataset *dataset, cons
     PINION_TRY(set_data(trainer));
     PINION_TRY(set_output(trainer));
     PINION_TRY(pinion__checkpoint_model(network, &trainer->model, &trainer->description));
-    PINION_TRY(pinion__processors_discover(ctx, &trainer->processors));
+    PINION_TRY(pinion__processors_choose(ctx, trainer->options.processors, &trainer->processors));
     PINION_TRY(pinion__trainer_build(trainer, ctx->isa, (pinion__given_kernels){NULL, NULL, 0}));
     *out = trainer;
     trainer = NULL;
@@ -203,6 +224,9 @@ void pinion_trainer_destroy(pinion_trainer *trainer)
     pinion__release(ctx, trainer->validation_subset);
     pinion__release(ctx, trainer->freeze);
     pinion__release(ctx, trainer->out);
+    pinion__release(ctx, trainer->list);
+    pinion__release(ctx, trainer->place);
+    pinion__release(ctx, trainer->trace);
     pinion__release(ctx, trainer->state_path);
     pinion__release(ctx, trainer->best_path);
     pinion__release(ctx, trainer->model);

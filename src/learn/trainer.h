@@ -30,7 +30,7 @@ struct pinion_trainer {
     pinion_network *network;      /* borrowed */
     pinion_dataset *dataset;      /* borrowed */
     pinion_train_options options; /* checked; strings are the copies below; validation_indices is not kept */
-    char *freeze, *out;
+    char *freeze, *out, *list, *place, *trace;
     char *state_path, *best_path; /* NULL without `out` */
     char *model, *description;    /* pinion__checkpoint_model */
 
@@ -47,6 +47,8 @@ struct pinion_trainer {
     pinion_runner *runner;
     pinion__evaluator *evaluator; /* NULL: there is nothing to evaluate */
 
+    bool anew; /* the next plan is made from new times */
+
     pinion__progress progress;
     int64_t saved_step; /* of the last checkpoint written or resumed from; -1: none */
     int64_t (*log_bytes)(void *user);
@@ -62,6 +64,21 @@ typedef struct pinion__given_kernels {
 
 /* (Re)builds plan, runner and evaluator for kernels of an instruction set that this context may use. */
 int pinion__trainer_build(pinion_trainer *trainer, enum pinion__isa isa, pinion__given_kernels given);
+
+/* Goes on from a checkpoint of this very training on whatever plan there is. */
+int pinion__trainer_restore(pinion_trainer *trainer, const char *path, int64_t *log_bytes);
+
+/* After PINION_EDEVICE: leaves the failed processors out, plans on the others and restores the last checkpoint. The
+ * report's strings live in `text`. Where there is nothing to go on from, the failure is returned. */
+typedef struct pinion__change_text {
+    char failed[32];
+    char cause[PINION__SENTENCE_MAX];
+} pinion__change_text;
+
+int pinion__trainer_recover(pinion_trainer *trainer, pinion__change_text *text, pinion_change_report *report);
+
+/* Times everything once more and plans anew; weights and moments stay. */
+int pinion__trainer_replan(pinion_trainer *trainer, pinion_change_report *report);
 
 /* PINION_ENONFINITE names the first weight with a value that is not finite. */
 int pinion__trainer_check_weights(const pinion_trainer *trainer);

@@ -5,7 +5,7 @@
  */
 #include "base/random.h"
 #include "base/workers.h"
-#include "net/network.h"
+#include "net/shared.h"
 #include <math.h>
 
 enum { PIECE = 1 << 14 }; /* values that are drawn in one go: a multiple of 4 */
@@ -58,6 +58,7 @@ int pinion_network_init_weights(pinion_network *network, uint64_t seed)
     pinion_context *ctx = network->ctx;
     pinion__workers *workers = NULL;
     PINION_TRY(pinion__network_allocate(network));
+    PINION_TRY(pinion__network_settle(network));
     PINION_TRY(pinion__workers_create(ctx, ctx->threads, &workers));
     drawing work = {.network = network, .seed = seed};
     for (; work.param < (int)network->param_count; work.param++) {

@@ -3,7 +3,7 @@
  * A network's life: created empty, grown layer by layer, its weights laid out once, destroyed. A failed add leaves
  * everything as it was: all that can fail comes before the counts move.
  */
-#include "net/network.h"
+#include "net/shared.h"
 #include "op/common.h"
 #include <stdio.h>
 #include <string.h>
@@ -54,6 +54,7 @@ void pinion_network_destroy(pinion_network *network)
         pinion__release(ctx, network->params[i].name);
     pinion__release(ctx, network->layers);
     pinion__release(ctx, network->params);
+    pinion__network_free_shared(network);
     pinion__release(ctx, network->block);
     pinion__release(ctx, network->name);
     pinion__release(ctx, network);
@@ -208,7 +209,7 @@ fail:
 
 int pinion__network_allocate(pinion_network *network)
 {
-    enum { ALIGNMENT = 64 };
+    enum { ALIGNMENT = PINION__SHARED_ALIGNMENT };
     int status = PINION_OK;
     pinion_context *ctx = network->ctx;
     if (network->block)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Inside of a network. Layers stand in an order in which inputs come first. All weights (parameters, then running
- * statistics, in layer order) lie in one block, each at a multiple of 64 bytes; `offset` is where.
+ * statistics, in layer order) lie in one block, each at a multiple of PINION__SHARED_ALIGNMENT bytes, so that each can
+ * be passed to a device by itself (net/shared.h); `offset` is where.
  */
 #ifndef PINION_NET_NETWORK_H
 #define PINION_NET_NETWORK_H
@@ -40,12 +41,16 @@ struct pinion_network {
     size_t layer_count, layer_capacity;
     pinion__param *params;
     size_t param_count, param_capacity;
-    unsigned char *block; /* weights; NULL until pinion__network_allocate */
+    unsigned char *block; /* weights; NULL until pinion__network_allocate. It moves when weights become shared */
     size_t block_bytes;
+    struct pinion__shared_weights *shared; /* net/shared.h; NULL: the host's own memory */
     uint64_t version; /* moves on whenever weights change: what was prepared from them must be prepared anew */
 };
 
 enum { PINION__MAX_LAYERS = 10000, PINION__MAX_NAME = 255 };
+
+/* No device known wants buffers that begin within another to be aligned to more (OpenCL: 4096 bits). */
+enum { PINION__SHARED_ALIGNMENT = 512 };
 
 /* Adds a layer of any op but the internal ones; the public add functions and the JSON reader end here. attributes may
  * be NULL. */
@@ -56,7 +61,7 @@ int pinion__network_add(pinion_network *network, const pinion__op *op, const cha
  * PINION_EINVAL: no layers, or a layer besides the last that no layer reads. */
 int pinion__network_allocate(pinion_network *network);
 
-/* Where a parameter's values lie (network->block + offset). */
+/* Where a parameter's values lie (network->block + offset), once they are settled (net/shared.h). */
 static inline float *pinion__param_data(const pinion_network *network, int param)
 {
     return (float *)(void *)(network->block + network->params[param].offset);

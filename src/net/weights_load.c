@@ -5,6 +5,7 @@
  * loading fails.
  */
 #include "net/convert.h"
+#include "net/shared.h"
 #include "net/text.h"
 #include "net/weights.h"
 #include <math.h>
@@ -136,6 +137,7 @@ int pinion__weights_load(pinion_network *network, const pinion__st_file *file, b
     pinion_context *ctx = network->ctx;
     loading load = {.network = network, .file = file, .classifier = replace_classifier ? last_linear(network) : -1};
     PINION_TRY(pinion__network_allocate(network));
+    PINION_TRY(pinion__network_settle(network));
     PINION_TRY(pinion__alloc_zeroed(ctx, network->param_count, sizeof *load.source, "marks of weights", &load.source));
     PINION_TRY(pinion__alloc_zeroed(ctx, file->tensor_count, sizeof *load.used, "marks of tensors", &load.used));
     PINION_TRY(check(ctx, &load));

@@ -2,6 +2,7 @@
  *
  * Writing a network's weights with what is known about them. Metadata are strings; numbers and names in them are JSON.
  */
+#include "net/shared.h"
 #include "net/text.h"
 #include "net/weights.h"
 #include "net/zoo.h"
@@ -127,6 +128,7 @@ int pinion_weights_save(const pinion_network *network, const char *path, const p
     PINION_FAIL_IF(!path, PINION_EINVAL, "the path of the weights is missing");
     PINION_FAIL_IF(!network->block, PINION_EINVAL, "network '%s' has no weights yet: initialise or load them",
                    network->name);
+    PINION_TRY(pinion__network_settle(network));
     PINION_TRY(pinion__weights_pairs(network, metadata, &pairs));
     PINION_TRY(pinion__alloc_zeroed(ctx, network->param_count, sizeof *tensors, "tensors", &tensors));
     for (size_t i = 0; i < network->param_count; i++) {

@@ -67,10 +67,12 @@ int pinion__build_backward(pinion__builder *b);
 int pinion__build_updates(pinion__builder *b, int layer); /* called by backward, after each layer */
 int pinion__build_clipping(pinion__builder *b);           /* called by backward, at the end */
 int pinion__build_fuse(pinion__builder *b);               /* unless options.unfused */
+int pinion__build_slices(pinion__builder *b);             /* where plan->cut says so */
 int pinion__build_in_place(pinion_plan *plan);            /* nor this; nor with tuning.separate */
 int pinion__plan_select(pinion_plan *plan, const pinion__plan_tuning *tuning);
 int pinion__plan_prologue(pinion__builder *b);
 int pinion__plan_fit(pinion_plan *plan, const pinion__plan_tuning *tuning); /* layout, within the limit if it can */
+int pinion__plan_hand_over(pinion_plan *plan);                              /* called by fit, before the last layout */
 int pinion__plan_layout(pinion_plan *plan, bool separate);
 int pinion__plan_order(pinion_plan *plan);
 

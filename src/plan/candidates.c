@@ -5,9 +5,8 @@
  */
 #include "plan/candidates.h"
 
-#include "net/text.h"
-
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* A later row must be this much faster than an earlier one to be taken before it. */
@@ -92,11 +91,22 @@ fail:
     return status;
 }
 
+/* Where the name tells which cores a processor has ("cpu:1"), so does this. */
+int pinion__candidates_add_processor(const pinion__processor *processor, pinion__text *text)
+{
+    if (processor->domain)
+        return pinion__text_add(text, "%s '%s' cores=%d", processor->class_->kind, processor->description,
+                                processor->cores);
+    const char *cluster = strchr(processor->name, ':');
+    int length = cluster ? (int)strcspn(cluster, "/") : 0;
+    return pinion__text_add(text, "%s%.*s %s threads=%d", processor->class_->kind, length, cluster ? cluster : "",
+                            pinion__isa_name(processor->isa), pinion__workers_threads(processor->workers));
+}
+
 int pinion__candidates_key(const pinion_plan *plan, const pinion__task *task, bool prepares, char **out)
 {
     pinion_context *ctx = plan->ctx;
     int status = PINION_OK;
-    const pinion__processor *processor = plan->processors[task->processor];
     pinion__text text = {.ctx = ctx};
     PINION_TRY(pinion__text_add(&text, "%s %s", task->op->name, pinion__pass_name(task->pass)));
     PINION_TRY(add_operands(plan, task, &text));
@@ -105,8 +115,8 @@ int pinion__candidates_key(const pinion_plan *plan, const pinion__task *task, bo
                                 task->accumulate ? " accumulate" : "", prepares ? " prepared" : ""));
     if (task->update.op != PINION__OP_COUNT)
         PINION_TRY(pinion__text_add(&text, " update=%s", pinion__op_get(task->update.op)->name));
-    PINION_TRY(pinion__text_add(&text, " %s %s threads=%d", processor->class_->kind, pinion__isa_name(processor->isa),
-                                pinion__workers_threads(processor->workers)));
+    PINION_TRY(pinion__text_add(&text, " "));
+    PINION_TRY(pinion__candidates_add_processor(plan->processors[task->processor], &text));
     *out = text.bytes;
     return PINION_OK;
 fail:
@@ -120,14 +130,13 @@ size_t pinion__candidates_prepared_bytes(const pinion_plan *plan, const pinion__
     return pinion__plan_prepares(plan, task, kernel) ? kernel->body->prepared_bytes(args) : 0;
 }
 
-/* Appends the applicable kernels of a task; *prepares: one of them prepares weights. */
+/* Appends the applicable kernels of a task on its processor; *prepares: one of them prepares weights. */
 static int append_kernels(pinion_plan *plan, const pinion__task *task, bool *prepares)
 {
     pinion_context *ctx = plan->ctx;
     int status = PINION_OK;
     const pinion__processor *processor = plan->processors[task->processor];
     pinion__args args = pinion__plan_task_args(plan, task);
-    size_t before = plan->candidate_count;
     const pinion__kernel *kernel;
     *prepares = false;
     for (int cursor = 0; (kernel = pinion__kernel_next(task->op->id, task->pass, processor->kernel_kind, processor->isa,
@@ -137,20 +146,69 @@ static int append_kernels(pinion_plan *plan, const pinion__task *task, bool *pre
         plan->candidates[plan->candidate_count++] = (pinion__candidate){.kernel = kernel, .ms = (double)NAN};
         *prepares = *prepares || pinion__candidates_prepared_bytes(plan, task, kernel, &args) > 0;
     }
-    PINION_FAIL_IF(plan->candidate_count == before, PINION_EUNSUPPORTED,
-                   "layer '%s': processor '%s' has no kernel for %s %s", pinion__task_layer_name(plan, task),
-                   processor->name, task->op->name, pinion__pass_name(task->pass));
 fail:
     return status;
 }
 
-/* The number of the record of that key, from 1; 0: there is none. */
-static int find_record(const pinion_plan *plan, const char *key)
+/* The number of the first processor's record, from 1, of the work that has that key on `processor`; 0: there is none.
+ */
+static int find_record(const pinion_plan *plan, const char *key, int processor, bool pinned)
 {
-    for (size_t i = 0; i < plan->record_count; i++)
-        if (strcmp(plan->records[i].key, key) == 0)
+    const size_t processors = (size_t)plan->processor_count;
+    for (size_t i = 0; i + processors <= plan->record_count; i += processors) {
+        const pinion__record *record = &plan->records[i + (size_t)processor];
+        if (record->pinned == pinned && (record->count > 0 || !pinned) && strcmp(record->key, key) == 0)
             return (int)i + 1;
+    }
     return 0;
+}
+
+/* "processor 'cpu' has", "none of the 2 processors has". */
+static int fail_unsupported(const pinion_plan *plan, const pinion__task *task)
+{
+    char who[64];
+    if (plan->processor_count == 1)
+        snprintf(who, sizeof who, "processor '%s' has", plan->processors[0]->name);
+    else
+        snprintf(who, sizeof who, "none of the %d processors has", plan->processor_count);
+    return pinion__fail(plan->ctx, __FILE__, __LINE__, PINION_EUNSUPPORTED, "layer '%s': %s no kernel for %s %s",
+                        pinion__task_layer_name(plan, task), who, task->op->name, pinion__pass_name(task->pass));
+}
+
+/* Makes the record of a task's work on one processor. */
+static int gather_on(pinion_plan *plan, int index, int processor)
+{
+    pinion_context *ctx = plan->ctx;
+    int status = PINION_OK;
+    pinion__task task = plan->tasks[index];
+    size_t first = plan->candidate_count;
+    bool prepares;
+    char *key = NULL;
+    task.processor = processor;
+    bool pinned = task.slice > 0, may = !pinned || plan->tasks[index].processor == processor;
+    prepares = false;
+    if (may)
+        PINION_TRY(append_kernels(plan, &task, &prepares));
+    PINION_TRY(pinion__candidates_key(plan, &task, prepares, &key));
+    bool asked = pinned ? may : processor == 0;
+    int known = asked ? find_record(plan, key, processor, pinned) : 0;
+    if (known) {
+        plan->candidate_count = first; /* the same kernels apply to the same work */
+        plan->tasks[index].record = known;
+    } else {
+        PINION_TRY(pinion__grow(ctx, &plan->records, &plan->record_capacity, plan->record_count + 1,
+                                sizeof *plan->records, "kernels of a plan"));
+        plan->records[plan->record_count++] = (pinion__record){.key = key,
+                                                               .processor = processor,
+                                                               .pinned = pinned,
+                                                               .first = (int)first,
+                                                               .count = (int)(plan->candidate_count - first),
+                                                               .task = index};
+        key = NULL;
+    }
+fail:
+    pinion__release(ctx, key);
+    return status;
 }
 
 static int gather(pinion_plan *plan, int index)
@@ -158,24 +216,19 @@ static int gather(pinion_plan *plan, int index)
     pinion_context *ctx = plan->ctx;
     int status = PINION_OK;
     pinion__task *task = &plan->tasks[index];
-    size_t first = plan->candidate_count;
-    bool prepares;
-    char *key = NULL;
-    PINION_TRY(append_kernels(plan, task, &prepares));
-    PINION_TRY(pinion__candidates_key(plan, task, prepares, &key));
-    task->record = find_record(plan, key);
+    size_t before = plan->record_count, candidates = plan->candidate_count;
+    task->record = 0;
+    for (int p = 0; p < plan->processor_count && !task->record; p++)
+        PINION_TRY(gather_on(plan, index, p));
     if (task->record) {
-        plan->candidate_count = first; /* the same kernels apply to the same work */
-    } else {
-        PINION_TRY(pinion__grow(ctx, &plan->records, &plan->record_capacity, plan->record_count + 1,
-                                sizeof *plan->records, "kernels of a plan"));
-        plan->records[plan->record_count++] = (pinion__record){
-            .key = key, .first = (int)first, .count = (int)(plan->candidate_count - first), .task = index};
-        task->record = (int)plan->record_count;
-        key = NULL;
+        while (plan->record_count > before) /* of processors in front of a slice's own */
+            pinion__release(ctx, plan->records[--plan->record_count].key);
+        return PINION_OK;
     }
+    task->record = (int)before + 1;
+    if (plan->candidate_count == candidates)
+        PINION_TRY(fail_unsupported(plan, task));
 fail:
-    pinion__release(ctx, key);
     return status;
 }
 
@@ -197,10 +250,10 @@ int pinion__candidates_add(pinion_plan *plan, bool *added)
     int status = PINION_OK;
     *added = false;
     for (int t = (int)plan->task_count - 1; t >= 0; t--)
-        if (plan->tasks[t].record && !plan->tasks[t].recomputed)
-            plan->records[plan->tasks[t].record - 1].task = t;
+        for (int p = 0; plan->tasks[t].record && !plan->tasks[t].recomputed && p < plan->processor_count; p++)
+            plan->records[plan->tasks[t].record - 1 + p].task = t;
     for (int t = plan->prologue; t < (int)plan->task_count; t++) {
-        if (plan->tasks[t].record)
+        if (plan->tasks[t].record || plan->tasks[t].hand_over.present)
             continue;
         PINION_TRY(gather(plan, t));
         *added = true;
@@ -229,43 +282,24 @@ const pinion__candidate *pinion__candidates_best(const pinion_plan *plan, const 
     return best ? best : candidates;
 }
 
+const pinion__record *pinion__candidates_record(const pinion_plan *plan, const pinion__task *task, int processor)
+{
+    return task->record ? &plan->records[task->record - 1 + processor] : NULL;
+}
+
 double pinion__candidates_ms(const pinion_plan *plan, const pinion__task *task)
 {
-    const pinion__record *record = task->record ? &plan->records[task->record - 1] : NULL;
+    const pinion__record *record = pinion__candidates_record(plan, task, task->processor);
     for (int i = 0; record && i < record->count; i++)
         if (plan->candidates[record->first + i].kernel == task->kernel)
             return plan->candidates[record->first + i].ms;
     return (double)NAN;
 }
 
-double pinion__candidates_predict(const pinion_plan *plan)
+double pinion__candidates_best_ms(const pinion_plan *plan, const pinion__task *task, int processor)
 {
-    double sum = 0;
-    for (int t = plan->prologue; t < (int)plan->task_count; t++) {
-        int times = t < plan->part_end ? plan->micro_batches : 1;
-        sum += times * pinion__candidates_ms(plan, &plan->tasks[t]);
-    }
-    return sum;
-}
-
-int pinion_plan_get_candidate(const pinion_plan *plan, int task, int index, pinion_candidate_info *out)
-{
-    if (!plan)
-        return PINION_EINVAL;
-    pinion_context *ctx = plan->ctx;
-    int status = PINION_OK;
-    PINION_FAIL_IF(!out, PINION_EINVAL, "pinion_plan_get_candidate: expected somewhere to put the candidate");
-    PINION_FAIL_IF(task < 0 || (size_t)task >= plan->task_count, PINION_EINVAL, "task %d: the plan has %zu", task,
-                   plan->task_count);
-    const pinion__task *of = &plan->tasks[task];
-    int count = of->record ? plan->records[of->record - 1].count : 0;
-    PINION_FAIL_IF(index < 0 || index >= count, PINION_EINVAL, "candidate %d of task %d: it has %d", index, task,
-                   count);
-    const pinion__candidate *candidate = &plan->candidates[plan->records[of->record - 1].first + index];
-    *out = (pinion_candidate_info){.kernel = candidate->kernel->name,
-                                   .ms = candidate->ms,
-                                   .repetitions = candidate->repetitions,
-                                   .chosen = candidate->kernel == of->kernel};
-fail:
-    return status;
+    const pinion__record *record = pinion__candidates_record(plan, task, processor);
+    if (!record)
+        return (double)NAN;
+    return record->count > 0 ? pinion__candidates_best(plan, record)->ms : (double)INFINITY;
 }

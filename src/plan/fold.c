@@ -8,6 +8,9 @@
  *   2018, section 3.2, in floating point);
  * - a kernel's `prepare` brings weights into the kernel's own order.
  *
+ * Both are work for the host: `prepare` writes to host memory, and folding goes to the plan's first processor of the
+ * host, if it has one.
+ *
  * Their results lie in the runner's block of prepared weights. Folded weights that only a prepare reads lie in the
  * arena instead, where nothing else lives at that time; the prepare stands behind its fold, so few of them live at
  * once.
@@ -113,7 +116,17 @@ static int constant_weights(const pinion_plan *plan, const pinion__task *task)
 
 bool pinion__plan_prepares(const pinion_plan *plan, const pinion__task *task, const pinion__kernel *kernel)
 {
-    return kernel->body->prepared_bytes && constant_weights(plan, task) >= 0;
+    return kernel->body->prepared_bytes && !plan->processors[task->processor]->domain &&
+           constant_weights(plan, task) >= 0;
+}
+
+static bool is_read(const pinion_plan *plan, int tensor)
+{
+    for (size_t t = 0; t < plan->task_count; t++)
+        for (int i = 0; i < PINION__MAX_OPERANDS; i++)
+            if (plan->tasks[t].operand[i] == tensor)
+                return true;
+    return false;
 }
 
 /* Has the weights of task `index` prepared by its kernel. The task keeps the network's own weights as an operand, for
@@ -147,7 +160,8 @@ static int prepare(pinion__builder *b, int index)
     preparing.operand[operand] = w;
     if (folded) {
         task->operand[operand] = b->prologue[fold].operand[PINION__FOLD_FORWARD_W];
-        plan->storages[plan->tensors[w].storage].place = PINION__PLACE_ARENA;
+        if (!is_read(plan, w)) /* not by a slice of another processor either */
+            plan->storages[plan->tensors[w].storage].place = PINION__PLACE_ARENA;
     }
     PINION_TRY(add_prologue(b, folded ? fold + 1 : fold, &preparing));
 fail:
@@ -174,22 +188,33 @@ fail:
 
 static void place_prepared(pinion_plan *plan)
 {
-    enum { ALIGNMENT = 64 };
+    const size_t align = pinion__plan_alignment(plan);
     for (size_t s = 0; s < plan->storage_count; s++) {
         pinion__storage *storage = &plan->storages[s];
         if (storage->place != PINION__PLACE_PREPARED)
             continue;
         storage->offset = plan->prepared_bytes;
-        plan->prepared_bytes += (storage->bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+        plan->prepared_bytes += (storage->bytes + align - 1) / align * align;
     }
+}
+
+/* The first processor without a domain; the first where all have one. */
+static int first_of_host(const pinion_plan *plan)
+{
+    for (int i = 0; i < plan->processor_count; i++)
+        if (!plan->processors[i]->domain)
+            return i;
+    return 0;
 }
 
 int pinion__plan_prologue(pinion__builder *b)
 {
     pinion_context *ctx = b->ctx;
     int status = PINION_OK;
-    for (size_t i = 0; i < b->prologue_count; i++)
+    for (size_t i = 0; i < b->prologue_count; i++) {
+        b->prologue[i].processor = first_of_host(b->plan);
         PINION_TRY(pinion__plan_select_task(b->plan, &b->prologue[i]));
+    }
     for (int t = 0; t < (int)b->plan->task_count; t++)
         PINION_TRY(prepare(b, t));
     PINION_TRY(move_to_front(b));

@@ -13,7 +13,7 @@
  *   the relu and mask it themselves; where an add stands between them, the first pass to come masks it and leaves it
  *   for the others;
  * - update: backward_weights updates its weights and stores no gradient; it comes behind the layer's backward_data,
- *   which reads the old weights;
+ *   which reads the old weights (not where the batch is cut: a slice's gradient is not complete);
  * - statistics: a convolution leaves partial statistics of its output (op/stats.h) for the batch normalisation.
  */
 #include "op/stats.h"
@@ -323,7 +323,7 @@ static int apply(places *p)
     }
     for (int place = 0; place < p->count; place++)
         fuse_mask(p, place);
-    for (int place = 0; place < p->count; place++)
+    for (int place = 0; place < p->count && !p->plan->cut.count; place++)
         fuse_update(p, place);
     for (int place = 0; place < p->count; place++)
         PINION_TRY(fuse_stats(p, place));

@@ -6,6 +6,8 @@
  * calculation", Pisarchyk and Lee: "Efficient Memory Management for Deep Neural Net Inference", MLSys 2020 workshops
  * (arXiv 2001.03288), algorithm 3. Which order packs best depends on the network, so a few are tried and the smallest
  * arena is kept; ties are broken by number, so a layout is a function of the plan alone.
+ *
+ * Storages whose home is the host lie in front, those of a domain's devices behind: they never share bytes.
  */
 #include "plan/build.h"
 
@@ -24,8 +26,24 @@ static void use(pinion__storage *storage, int task)
     storage->last = task;
 }
 
+/* The last task that a schedule starts before task `last` ends: bytes that pass to it would hold it back. Slices of a
+ * batch follow each other closely, and no schedule is kept to the letter: there a part of the step is added. */
+static int last_beside(const pinion_plan *plan, int last, double slack)
+{
+    double end = plan->tasks[last].end_ms + slack;
+    int beside = last;
+    for (int t = last + 1; t < (int)plan->task_count; t++)
+        if (plan->tasks[t].end_ms > 0 && plan->tasks[t].start_ms < end)
+            beside = t;
+    return beside;
+}
+
 static void find_lives(pinion_plan *plan)
 {
+    const int parts = 32;
+    double slack = 0;
+    for (int t = 0; plan->cut.count && t < (int)plan->task_count; t++)
+        slack = plan->tasks[t].end_ms / parts > slack ? plan->tasks[t].end_ms / parts : slack;
     for (size_t s = 0; s < plan->storage_count; s++)
         plan->storages[s].first = plan->storages[s].last = -1;
     for (int t = 0; t < (int)plan->task_count; t++) {
@@ -35,11 +53,14 @@ static void find_lives(pinion_plan *plan)
                 use(&plan->storages[plan->tensors[task->operand[i]].storage], t);
         if (task->scratch >= 0)
             use(&plan->storages[task->scratch], t);
+        if (task->hand_over.present)
+            use(&plan->storages[task->hand_over.storage], t);
     }
     for (size_t s = 0; s < plan->storage_count; s++) {
         pinion__storage *storage = &plan->storages[s];
         if (storage->first < 0)
             continue;
+        storage->last = last_beside(plan, storage->last, slack);
         if (storage->kept || storage->carried)
             storage->last = (int)plan->task_count;
         if (storage->carried)
@@ -50,9 +71,13 @@ static void find_lives(pinion_plan *plan)
 size_t pinion__plan_alignment(const pinion_plan *plan)
 {
     size_t largest = ALIGNMENT;
-    for (int i = 0; i < plan->processor_count; i++)
-        if (plan->processors[i]->alignment > largest)
-            largest = plan->processors[i]->alignment;
+    for (int i = 0; i < plan->processor_count; i++) {
+        const pinion__processor *processor = plan->processors[i];
+        if (processor->alignment > largest)
+            largest = processor->alignment;
+        if (processor->domain && processor->domain->alignment > largest)
+            largest = processor->domain->alignment;
+    }
     return largest;
 }
 
@@ -76,12 +101,12 @@ size_t pinion__plan_live_bytes(const pinion_plan *plan)
     return most;
 }
 
-static size_t collect(const pinion_plan *plan, bool separate, block *blocks)
+static size_t collect(const pinion_plan *plan, bool separate, enum pinion__holder home, block *blocks)
 {
     size_t count = 0, align = pinion__plan_alignment(plan);
     for (size_t s = 0; s < plan->storage_count; s++) {
         const pinion__storage *storage = &plan->storages[s];
-        if (!in_arena(storage))
+        if (!in_arena(storage) || storage->home != home)
             continue;
         blocks[count++] = (block){.bytes = (storage->bytes + align - 1) / align * align,
                                   .first = separate ? 0 : storage->first,
@@ -170,10 +195,14 @@ int pinion__plan_layout(pinion_plan *plan, bool separate)
     block *blocks = NULL;
     find_lives(plan);
     PINION_TRY(pinion__alloc(ctx, plan->storage_count + 1, sizeof *blocks, "the layout of a plan", &blocks));
-    size_t count = collect(plan, separate, blocks);
-    PINION_TRY(pinion__layout_pack(ctx, blocks, count, &plan->arena_bytes));
-    for (size_t i = 0; i < count; i++)
-        plan->storages[blocks[i].storage].offset = blocks[i].best;
+    plan->arena_bytes = 0;
+    for (int home = PINION__HELD_BY_HOST; home <= PINION__HELD_BY_DEVICE; home++) {
+        size_t count = collect(plan, separate, (enum pinion__holder)home, blocks), bytes;
+        PINION_TRY(pinion__layout_pack(ctx, blocks, count, &bytes));
+        for (size_t i = 0; i < count; i++)
+            plan->storages[blocks[i].storage].offset = plan->arena_bytes + blocks[i].best;
+        plan->arena_bytes += bytes;
+    }
 fail:
     pinion__release(ctx, blocks);
     return status;

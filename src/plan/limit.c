@@ -28,7 +28,7 @@ static size_t state_bytes(const pinion_network *network)
 size_t pinion__plan_fixed_bytes(const pinion_plan *plan)
 {
     bool training = plan->options.mode == PINION_TRAIN;
-    return plan->moments_bytes + plan->prepared_bytes +
+    return plan->moments_bytes + plan->prepared_bytes + plan->input_bytes +
            (training ? state_bytes(plan->network) : padded_batch_bytes(plan));
 }
 
@@ -59,24 +59,35 @@ fail:
     return status;
 }
 
-int pinion__plan_fit(pinion_plan *plan, const pinion__plan_tuning *tuning)
+/* Computes activations once more as far as the limit, or the share of time for it, asks for. Where the batch is cut
+ * only the limit does: what a slice computes once more all the others wait for. */
+static int recompute(pinion_plan *plan, const pinion__plan_tuning *tuning)
 {
     pinion_context *ctx = plan->ctx;
     int status = PINION_OK;
     size_t limit = plan->options.memory_limit;
-    plan->part_end = count_part_tasks(plan);
-    PINION_TRY(pinion__plan_layout(plan, tuning->separate));
-    if (plan->options.mode != PINION_TRAIN || tuning->separate)
-        return PINION_OK;
+    PINION_TRY(pinion__plan_layout(plan, false));
     size_t total = pinion__plan_total_bytes(plan), fixed = total - plan->arena_bytes, worth = total / WORTH;
     if (limit && total > limit)
         PINION_TRY(pinion__plan_recompute(plan, limit > fixed ? limit - fixed : 0));
-    else if (plan->options.recompute_share > 0 && plan->arena_bytes > worth)
+    else if (plan->options.recompute_share > 0 && plan->arena_bytes > worth && !plan->cut.count)
         PINION_TRY(
             pinion__plan_recompute_cheaply(plan, (double)plan->options.recompute_share, plan->arena_bytes - worth));
     PINION_TRY(time_recomputed(plan, tuning));
+fail:
+    return status;
+}
+
+int pinion__plan_fit(pinion_plan *plan, const pinion__plan_tuning *tuning)
+{
+    pinion_context *ctx = plan->ctx;
+    int status = PINION_OK;
     plan->part_end = count_part_tasks(plan);
-    PINION_TRY(pinion__plan_layout(plan, false));
+    if (plan->options.mode == PINION_TRAIN && !tuning->separate)
+        PINION_TRY(recompute(plan, tuning));
+    plan->part_end = count_part_tasks(plan);
+    PINION_TRY(pinion__plan_hand_over(plan));
+    PINION_TRY(pinion__plan_layout(plan, tuning->separate));
 fail:
     return status;
 }
@@ -128,7 +139,7 @@ static int try_all(request *r, const pinion_plan_options *options, pinion_plan *
 {
     pinion_context *ctx = r->ctx;
     int status = PINION_OK;
-    int given = r->tuning ? r->tuning->micro_batches : 0;
+    int given = !r->tuning ? 0 : r->tuning->cut.count ? 1 : r->tuning->micro_batches;
     int variants = options->mode == PINION_INFER && options->memory_limit ? 2 : 1;
     for (int lean = 0; lean < variants; lean++)
         for (int parts = 1; parts <= options->batch && !*out; parts++)

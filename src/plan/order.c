@@ -3,7 +3,7 @@
  * The edges: which tasks must be done before a task may start. They are found in one walk over the serial order that
  * keeps, for every byte, its last writer and the readers since. A read follows the last writer of its bytes; a write
  * follows last writer and readers. Because the arena is one range of bytes, a storage that takes over the bytes of
- * another follows all its users by the same rule. Scratch counts as written.
+ * another follows all its users by the same rule. Scratch counts as written, and so does what is handed over.
  *
  * Afterwards edges that others imply are dropped: of t's predecessors, nearest first, those stay that no kept one has
  * among its ancestors.
@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum space { ARENA, WEIGHTS, MOMENTS, PREPARED, SPACES };
+enum space { ARENA, WEIGHTS, MOMENTS, PREPARED, BATCH, LABELS, SPACES };
 
 typedef struct access {
     size_t begin, end; /* bytes */
@@ -47,8 +47,10 @@ static int space_of(const pinion__storage *storage)
         return MOMENTS;
     case PINION__PLACE_PREPARED:
         return PREPARED;
+    case PINION__PLACE_BATCH:
+        return BATCH;
     default:
-        return -1; /* the caller's: never written */
+        return LABELS;
     }
 }
 
@@ -97,11 +99,9 @@ fail:
 static int touch_tensor(walk *w, int task, const pinion__tensor *tensor, bool write)
 {
     const pinion__storage *storage = &w->plan->storages[tensor->storage];
-    int space = space_of(storage);
-    if (space < 0)
-        return PINION_OK;
     size_t begin = storage->offset + tensor->offset;
-    return touch(w, &w->spaces[space], (access_record){begin, begin + pinion__tensor_bytes(tensor), task, write});
+    return touch(w, &w->spaces[space_of(storage)],
+                 (access_record){begin, begin + pinion__tensor_bytes(tensor), task, write});
 }
 
 /* Reads come first, so that a task that reads and writes the same bytes follows the writer before it. */
@@ -138,6 +138,7 @@ static int touch_all(walk *w, int index)
     const pinion__task *task = &w->plan->tasks[index];
     PINION_TRY(touch_storage(w, index, task->scratch, true));
     PINION_TRY(touch_storage(w, index, task->prepared, task->prepare));
+    PINION_TRY(touch_storage(w, index, task->hand_over.present ? task->hand_over.storage : -1, true));
 fail:
     return status;
 }
@@ -177,6 +178,18 @@ fail:
     return status;
 }
 
+/* The gate stands behind all that writes the losses: slices of a batch do so one by one. */
+static void follow_losses(walk *w)
+{
+    const pinion_plan *plan = w->plan;
+    for (int t = 0; t < plan->gate; t++)
+        for (int i = 0; i < PINION__MAX_OPERANDS; i++) {
+            int tensor = plan->tasks[t].operand[i];
+            if (tensor >= 0 && plan->tensors[tensor].storage == plan->tensors[plan->loss].storage)
+                w->before[t] = true;
+        }
+}
+
 int pinion__plan_order(pinion_plan *plan)
 {
     pinion_context *ctx = plan->ctx;
@@ -188,6 +201,8 @@ int pinion__plan_order(pinion_plan *plan)
         pinion__alloc(ctx, plan->task_count * w.words + 1, sizeof *w.ancestors, "edges of a plan", &w.ancestors));
     for (int t = 0; t < (int)plan->task_count; t++) {
         PINION_TRY(touch_all(&w, t));
+        if (t == plan->gate)
+            follow_losses(&w);
         if (plan->gate >= 0 && t > plan->gate)
             w.before[plan->gate] = true;
         PINION_TRY(close_task(&w, t));

@@ -72,14 +72,17 @@ static const pinion__kernel *preferred(const pinion_plan *plan, const pinion__ta
     return pinion__kernel_next(task->op->id, task->pass, on->kernel_kind, on->isa, &args, &cursor);
 }
 
+/* A processor that cannot run the task now need not run it then. */
 bool pinion__places_can_replace(const pinion__places *p, int t, const pinion__task *task)
 {
+    int able = 0;
     for (int i = 0; i < p->plan->processor_count; i++) {
-        const pinion__kernel *kernel = preferred(p->plan, task, i);
-        if (!kernel || kernel != preferred(p->plan, &p->plan->tasks[t], i))
+        const pinion__kernel *now = preferred(p->plan, &p->plan->tasks[t], i);
+        if (now && now != preferred(p->plan, task, i))
             return false;
+        able += now != NULL;
     }
-    return true;
+    return able > 0;
 }
 
 static void count_reads(pinion__places *p, const pinion__task *task, int by)

@@ -44,7 +44,8 @@ int pinion__places_search(const pinion__places *p, int tensor, unsigned access, 
 /* Operands that read the tensor's storage; INT_MAX where it is read after the step too. */
 int pinion__places_readers(const pinion__places *p, int tensor);
 
-/* Can every processor run `task` by the kernel that it prefers for task t, which is to be replaced? */
+/* Can every processor that is able to run task t, which is to be replaced, run `task` by the kernel that it prefers for
+ * t? And is there such a processor? */
 bool pinion__places_can_replace(const pinion__places *p, int t, const pinion__task *task);
 void pinion__places_replace(pinion__places *p, int t, const pinion__task *task);
 void pinion__places_drop(pinion__places *p, int place);

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Making a plan, stage by stage, and telling about it.
+ * Making a plan, stage by stage.
  */
 #include "plan/build.h"
 #include "plan/candidates.h"
+#include "plan/cut.h"
+#include "plan/lines.h"
+#include "plan/place.h"
+#include "plan/plan_file.h"
+#include "plan/timeline.h"
 
 #include <math.h>
 #include <string.h>
@@ -158,6 +163,17 @@ fail:
     return status;
 }
 
+static int predict(pinion_plan *plan)
+{
+    pinion_context *ctx = plan->ctx;
+    int status = PINION_OK;
+    size_t count = plan->task_count;
+    PINION_TRY(pinion__alloc(ctx, 2 * count, sizeof *plan->timeline, "a plan", &plan->timeline));
+    PINION_TRY(pinion__timeline(plan, plan->timeline, plan->timeline + count, &plan->predicted_ms));
+fail:
+    return status;
+}
+
 static int build(pinion__builder *b)
 {
     pinion_context *ctx = b->ctx;
@@ -169,12 +185,15 @@ static int build(pinion__builder *b)
         PINION_TRY(pinion__build_backward(b));
     if (!b->plan->options.unfused)
         PINION_TRY(pinion__build_fuse(b));
+    if (b->plan->cut.count)
+        PINION_TRY(pinion__build_slices(b));
     if (!b->plan->options.unfused && !b->tuning.separate)
         PINION_TRY(pinion__build_in_place(b->plan));
     PINION_TRY(pinion__plan_select(b->plan, &b->tuning));
     PINION_TRY(pinion__plan_prologue(b));
     PINION_TRY(pinion__plan_fit(b->plan, &b->tuning));
     PINION_TRY(pinion__plan_order(b->plan));
+    PINION_TRY(predict(b->plan));
 fail:
     pinion__release(ctx, b->layers);
     pinion__release(ctx, b->params);
@@ -187,7 +206,13 @@ static int copy_options(pinion_plan *plan, const pinion_plan_options *options)
     pinion_context *ctx = plan->ctx;
     int status = PINION_OK;
     plan->options = *options;
-    plan->options.freeze = NULL;
+    plan->options.freeze = plan->options.processors = plan->options.place = NULL;
+    if (options->processors)
+        PINION_TRY(pinion__copy_string(ctx, options->processors, &plan->list));
+    if (options->place)
+        PINION_TRY(pinion__copy_string(ctx, options->place, &plan->place));
+    plan->options.processors = plan->list;
+    plan->options.place = plan->place;
     if (options->mode == PINION_TRAIN && options->freeze && options->freeze[0]) {
         PINION_TRY(pinion__copy_string(ctx, options->freeze, &plan->freeze));
         plan->options.freeze = plan->freeze;
@@ -217,6 +242,8 @@ int pinion__plan_create_parts(const pinion_network *network, const pinion_plan_o
     pinion__builder b = {.ctx = ctx, .plan = plan, .network = network};
     if (tuning)
         b.tuning = *tuning;
+    plan->cut = b.tuning.cut;
+    plan->anew = b.tuning.anew;
     PINION_TRY(build(&b));
     for (size_t t = 0; t < plan->task_count; t++)
         plan->macs += plan->tasks[t].recomputed ? 0 : (int64_t)plan->tasks[t].macs * micro_batches;
@@ -233,12 +260,27 @@ int pinion__plan_create_tuned(const pinion_network *network, const pinion_plan_o
 {
     pinion_context *ctx = network->ctx;
     int status = PINION_OK;
+    char *lines = NULL;
+    pinion__plan_tuning filed = tuning ? *tuning : (pinion__plan_tuning){0};
     PINION_TRY(check(ctx, network, options, processor_count));
+    if (!filed.kernels && !pinion__place_is_way(options->place, processors, processor_count)) {
+        PINION_TRY(pinion__plan_file_read(network, options, &lines, &filed.micro_batches));
+        filed.kernels = lines;
+    }
+    if (filed.kernels && !filed.cut.count)
+        PINION_TRY(pinion__lines_cut(ctx, filed.kernels, processors, processor_count, &filed.cut));
     /* A plan names places in the weights block, so they are fixed from now on; a network that had no weights gets
      * zeros. */
     PINION_TRY(pinion__network_allocate((pinion_network *)network));
-    PINION_TRY(pinion__plan_create_within(network, options, tuning, processors, processor_count, out));
+    pinion_plan *plan;
+    PINION_TRY(pinion__plan_create_within(network, options, &filed, processors, processor_count, &plan));
+    status = pinion__cut_improve(network, options, &filed, processors, processor_count, &plan);
+    if (status < 0)
+        pinion_plan_destroy(plan);
+    else
+        *out = plan;
 fail:
+    pinion__release(ctx, lines);
     return status;
 }
 
@@ -257,7 +299,7 @@ int pinion_plan_create(const pinion_network *network, const pinion_plan_options 
     pinion__processors found = {.count = 0};
     PINION_FAIL_IF(!options || !out, PINION_EINVAL,
                    "pinion_plan_create: expected options and somewhere to put the plan");
-    PINION_TRY(pinion__processors_discover(ctx, &found));
+    PINION_TRY(pinion__processors_choose(ctx, options->processors, &found));
     pinion_plan *plan;
     PINION_TRY(pinion__plan_create(network, options, found.at, found.count, &plan));
     plan->owned = found;
@@ -282,52 +324,9 @@ void pinion_plan_destroy(pinion_plan *plan)
     pinion__release(ctx, plan->frozen);
     pinion__release(ctx, plan->param_moments);
     pinion__release(ctx, plan->freeze);
+    pinion__release(ctx, plan->list);
+    pinion__release(ctx, plan->place);
+    pinion__release(ctx, plan->timeline);
     pinion__processors_fini(&plan->owned);
     pinion__release(ctx, plan);
-}
-
-pinion_plan_info pinion_plan_get_info(const pinion_plan *plan)
-{
-    if (!plan)
-        return (pinion_plan_info){0};
-    return (pinion_plan_info){.tasks = (int)plan->task_count,
-                              .arena_bytes = plan->arena_bytes,
-                              .moments_bytes = plan->moments_bytes,
-                              .total_bytes = pinion__plan_total_bytes(plan),
-                              .recomputed = plan->recomputed,
-                              .micro_batches = plan->micro_batches,
-                              .macs = plan->macs,
-                              .measured_tasks = plan->measured_tasks,
-                              .measuring_ms = plan->measuring_ms,
-                              .predicted_ms = pinion__candidates_predict(plan)};
-}
-
-static const char *pass_word(const pinion_plan *plan, int index)
-{
-    const pinion__task *task = &plan->tasks[index];
-    return index < plan->prologue ? "prepare" : task->recomputed ? "recompute" : pinion__pass_name(task->pass);
-}
-
-int pinion_plan_get_task(const pinion_plan *plan, int index, pinion_task_info *out)
-{
-    if (!plan)
-        return PINION_EINVAL;
-    pinion_context *ctx = plan->ctx;
-    int status = PINION_OK;
-    PINION_FAIL_IF(!out, PINION_EINVAL, "pinion_plan_get_task: expected somewhere to put the task");
-    PINION_FAIL_IF(index < 0 || (size_t)index >= plan->task_count, PINION_EINVAL, "task %d: the plan has %zu", index,
-                   plan->task_count);
-    const pinion__task *task = &plan->tasks[index];
-    *out = (pinion_task_info){.layer = pinion__task_layer_name(plan, task),
-                              .op = pinion__task_what(task),
-                              .pass = pass_word(plan, index),
-                              .processor = plan->processors[task->processor]->name,
-                              .kernel = task->kernel->name,
-                              .macs = (int64_t)task->macs,
-                              .scratch_bytes = task->scratch_bytes,
-                              .ms = pinion__candidates_ms(plan, task)};
-    for (int i = 0; i < task->fused_count; i++)
-        out->fused[i] = plan->network->layers[task->fused[i]].name;
-fail:
-    return status;
 }

@@ -14,6 +14,7 @@
 #include "device/device.h"
 #include "kernel/kernel.h"
 #include "net/network.h"
+#include "plan/holders.h"
 #include <pinion/plan.h>
 
 enum pinion__place {
@@ -29,8 +30,10 @@ typedef struct pinion__storage {
     enum pinion__place place;
     size_t bytes;
     size_t offset;
-    bool kept;       /* readable after the step's end */
-    bool carried;    /* a gradient that adds up over the micro-batches: it lives as long as the plan */
+    size_t begin;             /* BATCH, LABELS: bytes into the caller's block */
+    bool kept;                /* readable after the step's end */
+    bool carried;             /* a gradient that adds up over the micro-batches: it lives as long as the plan */
+    enum pinion__holder home; /* who holds it between steps, HOST or DEVICE: see holders.h */
     int first, last; /* tasks that use it first and last in the serial order; -1: none; last = task count: until the
                         step's end */
 } pinion__storage;
@@ -46,6 +49,14 @@ typedef struct pinion__tensor {
     int element_bytes;
 } pinion__tensor;
 
+/* What a task of the pass "hand_over" passes on. */
+typedef struct pinion__task_hand_over {
+    bool present; /* the task is one */
+    int storage;
+    enum pinion__holder from, to;
+    bool contents;
+} pinion__task_hand_over;
+
 typedef struct pinion__task {
     int layer; /* -1: belongs to no layer (clip_scale) */
     int param; /* update and grad_square: index into network->params; else -1 */
@@ -54,6 +65,8 @@ typedef struct pinion__task {
     enum pinion__pass pass;
     int input;                         /* backward_data: which input's gradient */
     int n0, n1;                        /* slice of the batch */
+    int slice;                         /* 1 + its number where the batch is cut; 0: it does the whole batch */
+    int samples;                       /* of a slice's task: of the whole batch; else 0 */
     int operand[PINION__MAX_OPERANDS]; /* tensors; -1: absent */
     bool accumulate;
     enum pinion__activation activation;
@@ -63,7 +76,7 @@ typedef struct pinion__task {
     bool adds_up;          /* accumulates from the second micro-batch on */
     int prepared;          /* storage of prepared weights, -1: none */
     int processor;         /* index into plan->processors */
-    int record;            /* 1 + index into plan->records; 0: none (prologue) */
+    int record; /* 1 + index into plan->records of the first of its processor_count ones; 0: none (prologue) */
     const pinion__kernel *kernel;
     size_t scratch_bytes;
     int scratch; /* storage, -1: none */
@@ -72,7 +85,9 @@ typedef struct pinion__task {
     double macs;
     int fused[PINION_MAX_FUSED]; /* further layers whose work it does (fuse.c) */
     int fused_count;
-    char what[64]; /* "batchnorm+add+relu" of a fused task; "": op's name */
+    char what[64];                    /* "batchnorm+add+relu" of a fused task; "": op's name */
+    pinion__task_hand_over hand_over; /* op is then that of the task that waits for it, operands and kernel are none */
+    double start_ms, end_ms;          /* when it runs in the schedule of a concurrent plan; both 0: there is none */
 } pinion__task;
 
 /* A kernel that could run a task, and its time. */
@@ -82,19 +97,35 @@ typedef struct pinion__candidate {
     int repetitions; /* 0: not known */
 } pinion__candidate;
 
-/* What tasks that are the same work share: candidates in order of preference, and their times. */
+/* What tasks that are the same work share: candidates on one processor in order of preference, and their times. Work
+ * has a record for each processor of the plan, one behind the other; one without candidates cannot do it. */
 typedef struct pinion__record {
     char *key;                  /* pinion__candidates_key */
+    int processor;              /* index into plan->processors */
+    bool pinned;                /* slices' work, which one processor has to do: the others have no candidates */
     int first, count;           /* of plan->candidates */
     int task;                   /* one of the tasks, as numbered during selection */
     enum pinion_patience level; /* with which all candidates were timed; ESTIMATE: not all of them were */
 } pinion__record;
 
+/* How a batch is cut between processors: n[i] samples, behind those of the slices before, are processor[i]'s. */
+typedef struct pinion__cut {
+    int count; /* 0: it is not cut */
+    int n[PINION__MAX_SLICES], processor[PINION__MAX_SLICES];
+} pinion__cut;
+
+/* Predictions for ways of placing the tasks of a plan; NaN: not possible, not asked for, or a time is not known. */
+typedef struct pinion__comparison {
+    double single_ms[16]; /* per processor */
+    double greedy_ms, layerwise_ms, serial_ms, concurrent_ms, uncut_ms, bound_ms, serial_bound_ms;
+} pinion__comparison;
+
 struct pinion_plan {
     pinion_context *ctx;
     const pinion_network *network; /* borrowed */
     pinion_plan_options options;
-    char *freeze;                      /* owned copy behind options.freeze */
+    char *freeze;                      /* owned copy behind options.freeze, as the next two */
+    char *list, *place;                /* options.processors, options.place */
     pinion__processor *processors[16]; /* borrowed from the caller of pinion__plan_create */
     int processor_count;
     pinion__processors owned; /* those of pinion_plan_create; empty where the caller brought his own */
@@ -109,11 +140,22 @@ struct pinion_plan {
     size_t record_count, record_capacity;
     pinion__candidate *candidates;
     size_t candidate_count, candidate_capacity;
-    int measured_tasks; /* records that were timed for this plan */
+    pinion__domain *domain;                  /* that some task's processor works in; NULL: all work on the host */
+    bool serial;                             /* its placement is for one task at a time */
+    pinion__hand_over_costs hand_over_costs; /* of the domain; zeros where there is none */
+    /* [p][q]: factor on the times of p's tasks while q is busy too; 0: not known */
+    double slowdown[PINION__MAX_PROCESSORS][PINION__MAX_PROCESSORS];
+    pinion__comparison comparison; /* predictions for other placements of the same tasks */
+    double *timeline;              /* starts, then ends of all tasks: timeline.h */
+    double predicted_ms;           /* of a step; NaN: not known */
+    int measured_tasks;            /* records that were timed for this plan */
     double measuring_ms;
     int prologue; /* so many tasks at the front run only when the weights have changed (inference) */
-    int gate;     /* training: the loss' forward task; tasks past it wait for the loss to be found finite. -1: none */
+    int gate;     /* training: the loss' forward task, or the one that hands it to the host; tasks past it wait for the
+                     loss to be found finite. -1: none */
+    bool anew;    /* as in the tuning */
     bool lean;    /* inference within a tight limit: weights are neither folded nor prepared */
+    pinion__cut cut;
     int micro_batches; /* equal parts of the batch that run one after the other; 1: it is not cut */
     int samples;       /* of one part: what n of the activations is */
     int part_end;      /* tasks from here on run once a step, after all parts */
@@ -121,8 +163,9 @@ struct pinion_plan {
     int output;        /* tensor of the network's output (logits) */
     int loss;          /* tensor of the losses (n,1,1,1); -1 in inference */
     size_t arena_bytes, moments_bytes, prepared_bytes;
-    int *param_moments; /* per parameter: offset/64 of its first moment in the moments block, -1: none (frozen or a
-                           state) */
+    size_t input_bytes; /* images and labels of a micro-batch where devices read them; else 0 */
+    int *param_moments; /* per parameter: offset of its first moment in the moments block, in units of
+                           PINION__SHARED_ALIGNMENT; -1: none (frozen or a state) */
     int moments_per_param;
     int64_t macs; /* multiply-adds of a whole step */
 };
@@ -135,7 +178,9 @@ typedef struct pinion__plan_tuning {
     /* Kernels that must be used, as pinion__plan_kernels writes them; no task is timed. Tasks that it does not name get
      * the first applicable kernel. PINION_EUNSUPPORTED: a kernel that is not there or does not apply. NULL: none. */
     const char *kernels;
+    pinion__cut cut;   /* whose samples make the batch; then it is in one micro-batch */
     int micro_batches; /* into exactly so many parts the batch is cut; 0: into as many as the limit asks for */
+    bool anew;         /* times that are known are not used: with a patience that measures, all is timed once more */
     bool separate; /* no gradient shares the bytes of another, no bytes are used twice: what a shared layout must equal
                     */
 } pinion__plan_tuning;
@@ -148,8 +193,9 @@ int pinion__plan_create_tuned(const pinion_network *network, const pinion_plan_o
                               const pinion__plan_tuning *tuning, pinion__processor *const *processors,
                               int processor_count, pinion_plan **out);
 
-/* One line a task behind the prologue, "LAYER OP PASS KERNEL", in the order of the plan: what must be the same for the
- * same bits. OP of a fused task is "conv2d+relu". The caller owns *out. */
+/* One line a task behind the prologue, "LAYER OP PASS KERNEL PROCESSOR", in the order of the plan: what must be the
+ * same for the same bits. OP of a fused task is "conv2d+relu"; a plan for one processor does not name it; hand-overs
+ * have no line. The caller owns *out. */
 int pinion__plan_kernels(const pinion_plan *plan, char **out);
 
 /* Bytes that running the plan needs in all: see pinion_plan_options.memory_limit. */

@@ -300,6 +300,8 @@ static int place_task(pinion__rewrite *r, const pinion__rewrite_step *step, pini
         PINION_TRY(place_operand(r, step->storage[i], &out->operand[i]));
     out->scratch = step->storage[PINION__MAX_OPERANDS];
     out->recomputed = step->again;
+    if (step->again)
+        out->start_ms = out->end_ms = 0; /* those of what it repeats */
 fail:
     return status;
 }

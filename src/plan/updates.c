@@ -6,7 +6,7 @@
 #include "op/operands.h"
 #include "plan/build.h"
 
-enum { MOMENT_ALIGNMENT = 64 };
+enum { MOMENT_ALIGNMENT = PINION__SHARED_ALIGNMENT };
 
 static const pinion__op *optimizer(const pinion__builder *b)
 {

@@ -8,6 +8,7 @@
 
 #include "base/cpu.h"
 #include "base/file.h"
+#include "base/frequency.h"
 #include "net/text.h"
 
 #include <math.h>
@@ -152,10 +153,11 @@ int pinion__wisdom_keep(pinion__wisdom *wisdom, const pinion_plan *plan, const p
 {
     pinion_context *ctx = wisdom->ctx;
     int status = PINION_OK;
+    const int64_t khz = pinion__cpu_khz("", plan->processors[record->processor]->core_mask);
     pthread_mutex_lock(&ctx->wisdom_lock);
     for (int i = 0; i < record->count && strlen(record->key) <= PINION__WISDOM_KEY_MAX; i++) {
         const pinion__candidate *candidate = &plan->candidates[record->first + i];
-        pinion__wisdom_time time = {.ms = candidate->ms, .repetitions = candidate->repetitions};
+        pinion__wisdom_time time = {.ms = candidate->ms, .repetitions = candidate->repetitions, .khz = khz};
         size_t length = strlen(candidate->kernel->name);
         if (!isfinite(candidate->ms) || length > PINION__WISDOM_NAME_MAX)
             continue;
@@ -164,6 +166,29 @@ int pinion__wisdom_keep(pinion__wisdom *wisdom, const pinion_plan *plan, const p
     }
 fail:
     pthread_mutex_unlock(&ctx->wisdom_lock);
+    return status;
+}
+
+double pinion__wisdom_get(pinion__wisdom *wisdom, const char *key, const char *name)
+{
+    pthread_mutex_lock(&wisdom->ctx->wisdom_lock);
+    const pinion__wisdom_entry *entry = pinion__wisdom_find(&wisdom->table, key);
+    const pinion__wisdom_time *time = entry ? pinion__wisdom_find_time(entry, name) : NULL;
+    double ms = time ? time->ms : (double)NAN;
+    pthread_mutex_unlock(&wisdom->ctx->wisdom_lock);
+    return ms;
+}
+
+int pinion__wisdom_note(pinion__wisdom *wisdom, const char *key, const char *name, double ms, int repetitions)
+{
+    pinion__wisdom_time time = {.ms = ms, .repetitions = repetitions};
+    size_t length = strlen(name);
+    if (strlen(key) > PINION__WISDOM_KEY_MAX || length > PINION__WISDOM_NAME_MAX)
+        return PINION_OK;
+    memcpy(time.kernel, name, length);
+    pthread_mutex_lock(&wisdom->ctx->wisdom_lock);
+    int status = pinion__wisdom_put(&wisdom->table, key, PINION_PATIENCE_MEASURE, &time);
+    pthread_mutex_unlock(&wisdom->ctx->wisdom_lock);
     return status;
 }
 

@@ -16,6 +16,7 @@ typedef struct pinion__wisdom_time {
     char kernel[PINION__WISDOM_NAME_MAX + 1];
     double ms; /* > 0, finite */
     int repetitions;
+    int64_t khz; /* at which the processor's first core ran then; 0: the platform does not tell */
 } pinion__wisdom_time;
 
 /* The times of one kind of task. */
@@ -73,6 +74,9 @@ void pinion__wisdom_look_up(pinion__wisdom *wisdom, pinion_plan *plan, pinion__r
 /* Keeps the candidates' times that are known. */
 int pinion__wisdom_keep(pinion__wisdom *wisdom, const pinion_plan *plan, const pinion__record *record,
                         enum pinion_patience level);
+/* A single time, not of a record; NaN: not known. */
+double pinion__wisdom_get(pinion__wisdom *wisdom, const char *key, const char *name);
+int pinion__wisdom_note(pinion__wisdom *wisdom, const char *key, const char *name, double ms, int repetitions);
 /* Writes the file. Never fails: a file that cannot be written is a warning, once a context. */
 void pinion__wisdom_save(pinion__wisdom *wisdom);
 

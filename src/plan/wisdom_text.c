@@ -4,7 +4,7 @@
  *
  *     {"format": "pinion-wisdom", "version": 1,
  *      "machine": {"cpu": "…", "processors": 4, "isa": "neon", "library": "0.1.0", "kernels": "…"},
- *      "tasks": {"KEY": {"level": "measure", "times": {"KERNEL": {"ms": 0.25, "repetitions": 5}}}}}
+ *      "tasks": {"KEY": {"level": "measure", "times": {"KERNEL": {"ms": 0.25, "repetitions": 5, "khz": null}}}}}
  */
 #include "base/cpu.h"
 #include "net/text.h"
@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define FORMAT "pinion-wisdom"
-enum { VERSION = 1, MAX_REPETITIONS = 1000000000 };
+enum { VERSION = 1, MAX_REPETITIONS = 1000000000, MAX_KHZ = 1000000000 };
 
 static const char *const level_names[] = {[PINION_PATIENCE_MEASURE] = "measure", [PINION_PATIENCE_PATIENT] = "patient"};
 
@@ -53,17 +53,19 @@ void pinion__machine_describe(pinion__machine *out)
 static int read_time(const char *kernel, const json_t *json, pinion__wisdom_time *out)
 {
     const json_t *ms = json_object_get(json, "ms"), *repetitions = json_object_get(json, "repetitions");
+    json_int_t khz = json_integer_value(json_object_get(json, "khz"));
     size_t length = strlen(kernel);
     double value = json_number_value(ms);
     bool valid = length > 0 && length <= PINION__WISDOM_NAME_MAX && json_is_number(ms) && value > 0 && value <= 1e12 &&
                  json_is_integer(repetitions) && json_integer_value(repetitions) >= 1 &&
-                 json_integer_value(repetitions) <= MAX_REPETITIONS;
+                 json_integer_value(repetitions) <= MAX_REPETITIONS && khz >= 0 && khz <= MAX_KHZ;
     if (!valid)
         return PINION_EFORMAT;
     memset(out, 0, sizeof *out);
     memcpy(out->kernel, kernel, length);
     out->ms = value;
     out->repetitions = (int)json_integer_value(repetitions);
+    out->khz = khz;
     return PINION_OK;
 }
 
@@ -163,13 +165,17 @@ fail:
     return status;
 }
 
+static json_t *print_time(const pinion__wisdom_time *time)
+{
+    return json_pack("{s:f, s:i, s:o}", "ms", time->ms, "repetitions", time->repetitions, "khz",
+                     time->khz > 0 ? json_integer(time->khz) : json_null());
+}
+
 static json_t *print_entry(const pinion__wisdom_entry *entry)
 {
     json_t *times = json_object();
     for (size_t i = 0; i < entry->count; i++)
-        json_object_set_new(
-            times, entry->times[i].kernel,
-            json_pack("{s:f, s:i}", "ms", entry->times[i].ms, "repetitions", entry->times[i].repetitions));
+        json_object_set_new(times, entry->times[i].kernel, print_time(&entry->times[i]));
     return json_pack("{s:s, s:o}", "level", level_names[entry->level], "times", times);
 }
 
@@ -195,7 +201,7 @@ int pinion__wisdom_print(const pinion__wisdom_table *table, const pinion__machin
     json_t *root = json_pack("{s:s, s:i, s:{s:s, s:i, s:s, s:s, s:s}, s:o}", "format", FORMAT, "version", (int)VERSION,
                              "machine", "cpu", machine->cpu, "processors", machine->processors, "isa", machine->isa,
                              "library", machine->library, "kernels", machine->kernels, "tasks", tasks);
-    char *text = root && whole ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : NULL;
+    char *text = root && whole ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(12)) : NULL;
     PINION_FAIL_IF(!text, PINION_ENOMEM, "out of memory: the text of %zu measured tasks", table->count);
     *out = text;
 fail:

@@ -1,71 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A runner's memory: one arena, the optimiser's moments, a copy of the running statistics; and the steps. Nothing is
- * allocated after create.
+ * A runner's life and its steps. Nothing is allocated after create.
  */
 #include "base/memory.h"
 #include "run/state.h"
 
 #include <math.h>
 #include <string.h>
-
-enum { ALIGNMENT = 64 };
-
-static size_t count_state_bytes(const pinion_network *network)
-{
-    size_t bytes = 0;
-    for (size_t p = 0; p < network->param_count; p++)
-        bytes += network->params[p].state ? network->params[p].bytes : 0;
-    return bytes;
-}
-
-static size_t count_part_bytes(const pinion_plan *plan)
-{
-    pinion_shape shape = plan->network->input;
-    return sizeof(float) * (size_t)plan->samples * (size_t)shape.h * (size_t)shape.w * (size_t)shape.c;
-}
-
-static size_t align(size_t bytes)
-{
-    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-}
-
-/* All in the arena of another, or nothing. */
-static void borrow(pinion_runner *runner, const pinion_runner *lender)
-{
-    const pinion_plan *plan = runner->plan;
-    size_t prepared = align(plan->arena_bytes), padded = prepared + align(plan->prepared_bytes);
-    runner->borrowed = lender && padded + count_part_bytes(plan) <= lender->plan->arena_bytes;
-    if (!runner->borrowed)
-        return;
-    runner->arena = lender->arena;
-    runner->prepared = lender->arena + prepared;
-    runner->padded = (float *)(void *)(lender->arena + padded);
-}
-
-static int allocate(pinion_runner *runner)
-{
-    pinion_context *ctx = runner->ctx;
-    const pinion_plan *plan = runner->plan;
-    int status = PINION_OK;
-    bool training = plan->options.mode == PINION_TRAIN;
-    if (!runner->borrowed)
-        PINION_TRY(pinion__alloc_aligned(ctx, plan->arena_bytes + 1, ALIGNMENT, "the arena", &runner->arena));
-    if (training) {
-        runner->state_bytes = count_state_bytes(plan->network);
-        PINION_TRY(
-            pinion__alloc_aligned(ctx, plan->moments_bytes + 1, ALIGNMENT, "the optimiser's state", &runner->moments));
-        memset(runner->moments, 0, plan->moments_bytes);
-        PINION_TRY(pinion__alloc(ctx, runner->state_bytes + 1, 1, "running statistics", &runner->states));
-    } else if (!runner->borrowed) {
-        PINION_TRY(
-            pinion__alloc_aligned(ctx, plan->prepared_bytes + 1, ALIGNMENT, "prepared weights", &runner->prepared));
-        PINION_TRY(pinion__alloc_aligned(ctx, count_part_bytes(plan), ALIGNMENT, "a batch of images", &runner->padded));
-    }
-    PINION_TRY(pinion__alloc_zeroed(ctx, plan->task_count + 1, sizeof *runner->args, "a runner", &runner->args));
-fail:
-    return status;
-}
 
 static size_t count_bytes(const pinion_plan *plan)
 {
@@ -106,10 +47,12 @@ int pinion__runner_create_in(const pinion_plan *plan, const pinion_runner *lende
     PINION_TRY(pinion__alloc_zeroed(ctx, 1, sizeof *runner, "a runner", &runner));
     runner->ctx = ctx;
     runner->plan = plan;
-    borrow(runner, lender);
-    PINION_TRY(allocate(runner));
+    PINION_TRY(pinion__runner_allocate(runner, lender));
+    PINION_TRY(pinion__runner_make_holds(runner));
+    if (plan->options.mode == PINION_TRAIN)
+        PINION_TRY(pinion__runner_make_states(runner));
     PINION_TRY(pinion__runner_bind(runner));
-    PINION_TRY(pinion__executor_create(plan, runner->args, &runner->executor));
+    PINION_TRY(pinion__executor_create(plan, runner->args, runner->hand_overs, &runner->executor));
     *out = runner;
     return PINION_OK;
 fail:
@@ -123,15 +66,8 @@ void pinion_runner_destroy(pinion_runner *runner)
         return;
     pinion_context *ctx = runner->ctx;
     pinion__executor_destroy(runner->executor);
-    pinion__release(ctx, runner->patches);
-    pinion__release(ctx, runner->args);
-    pinion__release(ctx, runner->states);
-    pinion__release(ctx, runner->moments);
-    if (!runner->borrowed) {
-        pinion__release(ctx, runner->padded);
-        pinion__release(ctx, runner->prepared);
-        pinion__release(ctx, runner->arena);
-    }
+    (void)pinion__tracing_close(runner->trace);
+    pinion__runner_free(runner);
     pinion__release(ctx, runner);
 }
 
@@ -144,22 +80,22 @@ float *pinion__runner_moment(const pinion_runner *runner, int param, int which)
 {
     const pinion_plan *plan = runner->plan;
     int first = plan->param_moments[param];
-    if (first < 0 || which < 0 || which >= plan->moments_per_param)
+    if (first < 0 || which < 0 || which >= plan->moments_per_param || pinion__runner_settle(runner) < 0)
         return NULL;
-    size_t stride = (plan->network->params[param].bytes + ALIGNMENT - 1) / ALIGNMENT;
-    return (float *)(void *)(runner->moments + ALIGNMENT * ((size_t)first + (size_t)which * stride));
+    const size_t unit = PINION__SHARED_ALIGNMENT, stride = (plan->network->params[param].bytes + unit - 1) / unit;
+    return (float *)(void *)(runner->moments.host + unit * ((size_t)first + (size_t)which * stride));
 }
 
 const float *pinion__runner_logits(const pinion_runner *runner)
 {
-    return pinion__runner_tensor(runner, runner->plan->output);
+    return pinion__runner_settle(runner) < 0 ? NULL : pinion__runner_tensor(runner, runner->plan->output);
 }
 
 const float *pinion__runner_gradient(const pinion_runner *runner, int param)
 {
     const pinion_plan *plan = runner->plan;
     const pinion__param *of = &plan->network->params[param];
-    if (of->state)
+    if (of->state || pinion__runner_settle(runner) < 0)
         return NULL;
     for (size_t i = 0; i < plan->tensor_count; i++) {
         const pinion__tensor *tensor = &plan->tensors[i];
@@ -170,31 +106,7 @@ const float *pinion__runner_gradient(const pinion_runner *runner, int param)
     return NULL;
 }
 
-static void move_states(pinion_runner *runner, bool save)
-{
-    const pinion_network *network = runner->plan->network;
-    unsigned char *copy = runner->states;
-    for (size_t p = 0; p < network->param_count; p++) {
-        const pinion__param *param = &network->params[p];
-        if (!param->state)
-            continue;
-        unsigned char *live = network->block + param->offset;
-        memcpy(save ? copy : live, save ? live : copy, param->bytes);
-        copy += param->bytes;
-    }
-}
-
-void pinion__runner_save_states(pinion_runner *runner)
-{
-    move_states(runner, true);
-}
-
-void pinion__runner_restore_states(pinion_runner *runner)
-{
-    move_states(runner, false);
-}
-
-/* Adds up the losses in the order of the batch; called once in a micro-batch, by the thread that ran the loss. */
+/* Adds up the losses in the order of the batch; called once in a micro-batch, when the host holds them. */
 static bool is_finite_loss(void *user)
 {
     pinion_runner *runner = user;
@@ -237,6 +149,98 @@ fail:
     return status;
 }
 
+int pinion_runner_set_trace(pinion_runner *runner, const char *path)
+{
+    if (!runner)
+        return PINION_EINVAL;
+    pinion_context *ctx = runner->ctx;
+    int status = PINION_OK;
+    pinion__tracing *old = runner->trace;
+    runner->trace = NULL;
+    pinion__executor_time(runner->executor, NULL);
+    PINION_TRY(pinion__tracing_close(old));
+    if (!path)
+        return PINION_OK;
+    PINION_TRY(pinion__tracing_open(runner->plan, path, &runner->trace));
+    pinion__executor_time(runner->executor, pinion__tracing_times(runner->trace));
+fail:
+    return status;
+}
+
+pinion_runner_info pinion_runner_get_info(const pinion_runner *runner)
+{
+    pinion_runner_info info = {0};
+    if (runner)
+        info.copied_bytes = runner->copied_bytes;
+    return info;
+}
+
+static int check_alive(const pinion_runner *runner)
+{
+    pinion_context *ctx = runner->ctx;
+    int status = PINION_OK;
+    PINION_FAIL_IF(runner->failure, runner->failure,
+                   "a device of this runner has failed before; make a plan without it, and a runner of that");
+fail:
+    return status;
+}
+
+/* Everything at home, and bound to where the weights are now. */
+static int begin(pinion_runner *runner)
+{
+    pinion_context *ctx = runner->ctx;
+    const pinion_plan *plan = runner->plan;
+    int status = PINION_OK;
+    PINION_TRY(check_alive(runner));
+    runner->copied_bytes = 0;
+    runner->copied_before = plan->domain ? atomic_load(&plan->domain->copied_bytes) : 0;
+    PINION_TRY(pinion__runner_move_in(runner));
+    PINION_TRY(pinion__runner_go_home(runner));
+    if (runner->block != plan->network->block)
+        PINION_TRY(pinion__runner_bind(runner));
+fail:
+    return status;
+}
+
+static void finish(pinion_runner *runner)
+{
+    const pinion_plan *plan = runner->plan;
+    if (plan->domain)
+        runner->copied_bytes += (int64_t)(atomic_load(&plan->domain->copied_bytes) - runner->copied_before);
+}
+
+/* Tasks from first to end. */
+static int run(pinion_runner *runner, int first, int end, bool (*gate)(void *user), bool *passed)
+{
+    int status = pinion__executor_run(runner->executor, first, end, gate, runner, passed);
+    if (status == PINION_OK && runner->trace)
+        pinion__tracing_add(runner->trace, first, end, runner->step.number);
+    return status < 0 ? pinion__runner_failed(runner, status) : status;
+}
+
+static int train(pinion_runner *runner, const float *images, const int32_t *labels, float *loss)
+{
+    pinion_context *ctx = runner->ctx;
+    const pinion_plan *plan = runner->plan;
+    int status = PINION_OK;
+    bool passed;
+    runner->loss = 0;
+    PINION_TRY(begin(runner));
+    PINION_TRY(pinion__runner_save_states(runner));
+    for (int part = 0; part < plan->micro_batches; part++) {
+        pinion__runner_set_batch(runner, images, labels, part);
+        PINION_TRY(run(runner, 0, plan->part_end, is_finite_loss, &passed));
+        if (!passed)
+            return pinion__runner_diagnose(runner);
+    }
+    PINION_TRY(run(runner, plan->part_end, (int)plan->task_count, is_always_open, &passed));
+    pinion__network_changed(plan->network);
+    finish(runner);
+    *loss = (float)(runner->loss / plan->options.batch);
+fail:
+    return status;
+}
+
 int pinion_runner_train(pinion_runner *runner, const float *images, const int32_t *labels,
                         const pinion_runner_step_options *options, float *loss)
 {
@@ -255,38 +259,34 @@ int pinion_runner_train(pinion_runner *runner, const float *images, const int32_
                                   .learning_rate = options->learning_rate,
                                   .clip_norm = options->clip_norm,
                                   .loss_batch = runner->plan->options.batch};
-    runner->loss = 0;
-    pinion__runner_save_states(runner);
-    const pinion_plan *plan = runner->plan;
-    for (int part = 0; part < plan->micro_batches; part++) {
-        pinion__runner_set_batch(runner, images, labels, part);
-        if (!pinion__executor_run(runner->executor, 0, plan->part_end, is_finite_loss, runner))
-            return pinion__runner_diagnose(runner);
-    }
-    pinion__executor_run(runner->executor, plan->part_end, (int)plan->task_count, is_always_open, NULL);
-    pinion__network_changed(plan->network);
-    *loss = (float)(runner->loss / plan->options.batch);
+    PINION_TRY(train(runner, images, labels, loss));
 fail:
     return status;
 }
 
 /* `count` images of one micro-batch. */
-static void infer_part(pinion_runner *runner, const float *images, int count, float *logits)
+static int infer_part(pinion_runner *runner, const float *images, int count, float *logits)
 {
+    pinion_context *ctx = runner->ctx;
     const pinion_plan *plan = runner->plan;
+    int status = PINION_OK;
+    bool passed;
     if (count < plan->samples) {
-        size_t bytes = count_part_bytes(plan), given = bytes / (size_t)plan->samples * (size_t)count;
-        memcpy(runner->padded, images, given);
-        memset((unsigned char *)runner->padded + given, 0, bytes - given);
-        images = runner->padded;
+        size_t bytes = pinion__runner_part_bytes(plan), given = bytes / (size_t)plan->samples * (size_t)count;
+        memcpy(runner->padded.host, images, given);
+        memset(runner->padded.host + given, 0, bytes - given);
+        images = (const float *)(const void *)runner->padded.host;
     }
     pinion__runner_set_batch(runner, images, NULL, 0);
     bool prepared = runner->is_prepared && runner->prepared_version == plan->network->version;
-    pinion__executor_run(runner->executor, prepared ? plan->prologue : 0, (int)plan->task_count, is_always_open, NULL);
+    PINION_TRY(run(runner, prepared ? plan->prologue : 0, (int)plan->task_count, is_always_open, &passed));
     runner->is_prepared = true;
     runner->prepared_version = plan->network->version;
     const pinion__tensor *output = &plan->tensors[plan->output];
-    memcpy(logits, pinion__runner_logits(runner), pinion__tensor_bytes(output) / (size_t)plan->samples * (size_t)count);
+    memcpy(logits, pinion__runner_tensor(runner, plan->output),
+           pinion__tensor_bytes(output) / (size_t)plan->samples * (size_t)count);
+fail:
+    return status;
 }
 
 int pinion_runner_infer(pinion_runner *runner, const float *images, int count, float *logits)
@@ -302,11 +302,13 @@ int pinion_runner_infer(pinion_runner *runner, const float *images, int count, f
     PINION_FAIL_IF(count < 1 || count > plan->options.batch, PINION_EINVAL,
                    "pinion_runner_infer: %d images; the plan's batch is %d", count, plan->options.batch);
     const size_t classes = (size_t)plan->tensors[plan->output].c;
-    const size_t elements = count_part_bytes(plan) / sizeof(float) / (size_t)plan->samples;
+    const size_t elements = pinion__runner_part_bytes(plan) / sizeof(float) / (size_t)plan->samples;
+    PINION_TRY(begin(runner));
     for (int done = 0; done < count; done += plan->samples) {
         int left = count - done < plan->samples ? count - done : plan->samples;
-        infer_part(runner, images + (size_t)done * elements, left, logits + (size_t)done * classes);
+        PINION_TRY(infer_part(runner, images + (size_t)done * elements, left, logits + (size_t)done * classes));
     }
+    finish(runner);
 fail:
     return status;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Inside of a runner: bound arguments of every task, the arena, the optimiser's moments, and the event-driven executor
- * with a queue per processor.
+ * What the library knows of runners beyond <pinion/plan.h>.
  */
 #ifndef PINION_RUN_RUNNER_H
 #define PINION_RUN_RUNNER_H
@@ -14,6 +13,10 @@
 int pinion__runner_create_in(const pinion_plan *plan, const pinion_runner *lender, pinion_runner **out);
 
 const pinion_plan *pinion__runner_plan(const pinion_runner *runner);
+
+/* Has the host hold what it may look at between steps: weights, moments, gradients and logits that are kept. The
+ * getters below do so themselves; NULL where the device that held it has failed. */
+int pinion__runner_settle(const pinion_runner *runner);
 
 /* The moments of a parameter (memory order, same layout as the parameter): NULL for parameters that are not trained. */
 float *pinion__runner_moment(const pinion_runner *runner, int param, int which);

@@ -1,13 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the files of this folder share: the runner's memory and the executor.
+ * What the files of this folder share: the runner's memory and who holds it.
+ *
+ * Where processors of the plan work in a domain, all blocks are memory of that domain, the network's weights too
+ * (net/shared.h). A hold is one run of bytes that changes hands, with who holds it between steps. Between steps it is
+ * at home, or the host has it because it asked (pinion__runner_settle); a step begins by bringing all home.
  */
 #ifndef PINION_RUN_STATE_H
 #define PINION_RUN_STATE_H
 
+#include "run/executor.h"
 #include "run/runner.h"
+#include "run/trace.h"
 
-typedef struct pinion__executor pinion__executor;
+/* A block of the runner's memory. */
+typedef struct pinion__room {
+    unsigned char *host;
+    pinion__memory *memory; /* NULL: the host's own */
+} pinion__room;
 
 /* An operand that lies in the caller's memory and is bound anew at each step. */
 typedef struct pinion__patch {
@@ -16,49 +26,98 @@ typedef struct pinion__patch {
     size_t offset; /* bytes into the caller's block */
 } pinion__patch;
 
+typedef struct pinion__hold {
+    pinion__memory *memory;
+    pinion__span span;
+    size_t bytes;
+    enum pinion__holder home;
+    bool lasting;              /* its contents matter between steps */
+    enum pinion__holder *held; /* between steps: in `own`, of a weight in the network's list */
+    enum pinion__holder own;
+} pinion__hold;
+
+/* A running statistic and where it is saved. */
+typedef struct pinion__saved_state {
+    size_t live, copy; /* bytes into the network's block and into runner->states */
+    size_t bytes;
+    int hold;          /* of the live one; -1: the host's */
+    pinion__span span; /* of the copy, for devices */
+} pinion__saved_state;
+
 struct pinion_runner {
     pinion_context *ctx;
     const pinion_plan *plan;
-    unsigned char *arena;
-    bool borrowed; /* arena, prepared and padded lie in another runner's arena */
-    unsigned char *moments;
-    unsigned char *prepared; /* inference: folded and prepared weights, made from the network's at its version */
+    pinion__room arena;
+    pinion_runner *lender;       /* arena, prepared and padded lie in this runner's arena; NULL: memory of its own */
+    const pinion_runner *tenant; /* who used the arena last, which is its own; NULL: nobody */
+    pinion__room moments;
+    pinion__room prepared;  /* inference: folded and prepared weights, made from the network's at its version */
+    size_t prepared_offset; /* where they begin in it */
     uint64_t prepared_version;
     bool is_prepared;
-    unsigned char *states; /* training: running statistics as before the step */
-    size_t state_bytes;
-    float *padded;       /* inference: a batch of which only a part is the caller's */
-    const float *images; /* of the micro-batch run last */
-    pinion__args *args;  /* per task */
+    pinion__room states; /* training: running statistics as before the step */
+    pinion__saved_state *saved;
+    size_t saved_count;
+    bool copies_away;           /* the device holds its copies of running statistics */
+    pinion__room input;         /* images and labels of a micro-batch for devices; none: they read none */
+    pinion__room padded;        /* inference: a batch of which only a part is the caller's */
+    const unsigned char *block; /* the network's, as bound */
+    const float *images;        /* of the micro-batch run last */
+    const int32_t *labels;
+    pinion__args *args; /* per task */
     pinion__patch *patches;
     size_t patch_count, patch_capacity;
+    pinion__processor *device; /* that hands over between steps; NULL: the plan has no domain */
+    pinion__hold *holds;
+    int hold_count;
+    int *hold_of;                       /* per storage; -1: only the host uses it */
+    pinion__hand_over_args *hand_overs; /* per task */
+    bool sharing;                       /* counted as a user of the network's shared weights */
     pinion__step step;
-    double loss; /* sum over the samples of the step so far; written at the gate */
+    double loss;            /* sum over the samples of the step so far; written at the gate */
+    int failure;            /* of a device, once: nothing runs any more */
+    int64_t copied_bytes;   /* by the step that is running, or the last */
+    uint64_t copied_before; /* by the domain */
     pinion__executor *executor;
+    pinion__tracing *trace; /* NULL: none */
 };
 
-/* Binds the arguments of all tasks; counts what lies in the caller's memory. */
+/* memory.c: allocation. Everything that create makes is released by destroy, also after a failure. */
+int pinion__runner_allocate(pinion_runner *runner, const pinion_runner *lender);
+void pinion__runner_free(pinion_runner *runner);
+/* Bytes of the images of a micro-batch. */
+size_t pinion__runner_part_bytes(const pinion_plan *plan);
+
+/* bind.c: arguments of all tasks; counts what lies in the caller's memory. Done again when the weights have moved. */
 int pinion__runner_bind(pinion_runner *runner);
-/* Points the tasks at a micro-batch of the caller's batch. labels is NULL in inference. */
+/* Points the tasks at a micro-batch of the caller's batch, and copies it where a device reads it. labels is NULL in
+ * inference. */
 void pinion__runner_set_batch(pinion_runner *runner, const float *images, const int32_t *labels, int part);
-/* Where a tensor lies; the caller's memory counts as of the last step. */
+/* Where the host finds a tensor, if it holds it; the caller's memory counts as of the last step. */
 const void *pinion__runner_tensor(const pinion_runner *runner, int tensor);
 
-/* Copies the running statistics aside, and back. */
-void pinion__runner_save_states(pinion_runner *runner);
-void pinion__runner_restore_states(pinion_runner *runner);
+/* hold.c: makes the holds, with the weights in the domain's memory. */
+int pinion__runner_make_holds(pinion_runner *runner);
+/* Brings everything home; without a domain has the host hold the weights. */
+int pinion__runner_go_home(pinion_runner *runner);
+/* After a step that ended at the gate: what has been handed over, as far as the holds know it, has. */
+void pinion__runner_stopped_at_gate(pinion_runner *runner);
+/* Takes over the arena from who used it last: a lender, or a borrower. */
+int pinion__runner_move_in(pinion_runner *runner);
+/* Hands back to the host what devices hold of the arena, if it used it last. */
+int pinion__runner_move_out(pinion_runner *runner);
+/* Notes that a device has failed: the runner refuses to go on, and what devices held is lost. Returns `status`. */
+int pinion__runner_failed(pinion_runner *runner, int status);
+/* Passes one hold on; `to` the same: nothing. */
+int pinion__runner_pass(pinion_runner *runner, int hold, enum pinion__holder to, bool contents);
+
+/* states.c: the running statistics are copied aside, and back, on the side that holds them. */
+int pinion__runner_make_states(pinion_runner *runner);
+int pinion__runner_save_states(pinion_runner *runner);
+int pinion__runner_restore_states(pinion_runner *runner);
 
 /* After a step whose loss is not finite: restores the states, runs the forward tasks once more, one by one, and records
  * the sentence that names the first layer with a non-finite value. Returns PINION_ENONFINITE. */
 int pinion__runner_diagnose(pinion_runner *runner);
-
-/* Runs the tasks of a plan with the given arguments (one a task, borrowed), each on its processor. Processors beyond
- * the first have a thread of their own; the caller of run serves the first. */
-int pinion__executor_create(const pinion_plan *plan, const pinion__args *args, pinion__executor **out);
-void pinion__executor_destroy(pinion__executor *executor);
-
-/* Equals: for (t = first; t < end; t++) { run task t; if (t == plan->gate && !gate(user)) return false; } return true.
- */
-bool pinion__executor_run(pinion__executor *executor, int first, int end, bool (*gate)(void *user), void *user);
 
 #endif

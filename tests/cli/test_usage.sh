@@ -8,7 +8,7 @@ expect 2 "pinion: 'frobnicate' is not a verb (see: pinion help)" frobnicate
 expect 2 "pinion: train: --model is missing (see: pinion help train)" train
 expect 2 "pinion: train: --data is missing (see: pinion help train)" train --model tiny.json
 expect 2 "pinion: train: unknown option '--groups' (see: pinion help train)" train --model tiny.json --data synthetic --groups 4
-expect 2 "pinion: bench: unknown option '--place' (see: pinion help bench)" bench --model tiny.json --place auto
+expect 2 "pinion: eval: unknown option '--place' (see: pinion help eval)" eval --weights w.safetensors --place auto
 expect 2 "pinion: bench: --model is missing (see: pinion help bench)" bench
 expect 2 "pinion: eval: --weights is missing (see: pinion help eval)" eval --data synthetic
 expect 2 "pinion: --batch: 0 is out of range: expected 1 to 65536" train --batch 0

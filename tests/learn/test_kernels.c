@@ -33,21 +33,23 @@ static bool choose_otherwise(const pinion_plan *plan, char lines[LINES_BYTES], c
 {
     pinion_task_info task;
     pinion_candidate_info candidate;
-    bool found = false;
-    size_t length = 0;
-    for (int t = 0; pinion_plan_get_task(plan, t, &task) == PINION_OK; t++) {
-        const char *kernel = task.kernel;
-        for (int i = 0; !found && pinion_plan_get_candidate(plan, t, i, &candidate) == PINION_OK; i++)
+    char *text = NULL, line[256] = "";
+    for (int t = 0; !*line && pinion_plan_get_task(plan, t, &task) == PINION_OK; t++)
+        for (int i = 0; !*line && pinion_plan_get_candidate(plan, t, i, &candidate) == PINION_OK; i++)
             if (!candidate.chosen) {
-                kernel = candidate.kernel;
-                snprintf(other, 64, "%s", kernel);
-                found = true;
+                snprintf(line, sizeof line, "%s %s %s ", task.layer, task.op, task.pass);
+                snprintf(other, 64, "%s", candidate.kernel);
             }
-        length += (size_t)snprintf(lines + length, LINES_BYTES - length, "%s %s %s %s\n",
-                                   *task.layer ? task.layer : "-", task.op, task.pass, kernel);
+    assert_int_equal(pinion__plan_kernels(plan, &text), PINION_OK);
+    const char *at = *line ? strstr(text, line) : NULL;
+    if (at) {
+        at += strlen(line);
+        const char *rest = at + strcspn(at, " \n");
+        const int length = snprintf(lines, LINES_BYTES, "%.*s%s%s", (int)(at - text), text, other, rest);
         assert_true(length < LINES_BYTES);
     }
-    return found;
+    pinion__release(plan->ctx, text);
+    return at != NULL;
 }
 
 static void create_trainer(tiny *t, const pinion_train_options *options)

@@ -326,12 +326,12 @@ static void test_block(void **state)
         for (size_t i = 0; i < n->param_count; i++) {
             if (n->params[i].state != running)
                 continue;
-            assert_int_equal(n->params[i].offset % 64, 0);
-            assert_true(n->params[i].offset >= end && n->params[i].offset < end + 64);
+            assert_int_equal(n->params[i].offset % PINION__SHARED_ALIGNMENT, 0);
+            assert_true(n->params[i].offset >= end && n->params[i].offset < end + PINION__SHARED_ALIGNMENT);
             end = n->params[i].offset + n->params[i].bytes;
         }
     assert_true(end <= n->block_bytes);
-    assert_int_equal((uintptr_t)n->block % 64, 0);
+    assert_int_equal((uintptr_t)n->block % PINION__SHARED_ALIGNMENT, 0);
     for (size_t i = 0; i < n->block_bytes; i++)
         assert_int_equal(n->block[i], 0);
     pinion_network_destroy(n);

@@ -38,15 +38,16 @@ static void test_random_delays(void **state)
 
 /* Simulated processors that say when two that share cores run at once. */
 static atomic_int running, most_running;
-static void (*run_simulated)(pinion__processor *, void (*)(const void *), const void *);
+static int (*run_simulated)(pinion__processor *, pinion__body *, const void *);
 
-static void run_counted(pinion__processor *processor, void (*body)(const void *args), const void *args)
+static int run_counted(pinion__processor *processor, pinion__body *body, const void *args)
 {
     int now = atomic_fetch_add(&running, 1) + 1;
     if (now > atomic_load(&most_running))
         atomic_store(&most_running, now);
-    run_simulated(processor, body, args);
+    int status = run_simulated(processor, body, args);
     atomic_fetch_sub(&running, 1);
+    return status;
 }
 
 static int run_on_three(pinion_context *ctx, bool share_cores)

@@ -88,7 +88,7 @@ static void test_random_graphs(void **state)
     (void)state;
     pinion_context *ctx = make_context();
     pinion__processors processors = {.count = 0};
-    assert_int_equal(pinion__processors_discover(ctx, &processors), PINION_OK);
+    assert_int_equal(pinion__processors_choose(ctx, NULL, &processors), PINION_OK);
     int run = 0;
     for (uint64_t seed = 0; seed < 60; seed++) {
         pinion_network *network = make_random_network(ctx, seed, 4 + (int)(seed % 27), false);
@@ -110,7 +110,7 @@ static void test_zoo(void **state)
     (void)state;
     pinion_context *ctx = make_context();
     pinion__processors processors = {.count = 0};
-    assert_int_equal(pinion__processors_discover(ctx, &processors), PINION_OK);
+    assert_int_equal(pinion__processors_choose(ctx, NULL, &processors), PINION_OK);
     for (int i = 0; pinion_network_zoo_name(i); i++) {
         pinion_network *network = NULL;
         pinion_network_options small = {.input = {32, 32, 3}, .classes = 10};
@@ -195,7 +195,7 @@ static void test_half(void **state)
     (void)state;
     pinion_context *ctx = make_context();
     pinion__processors processors = {.count = 0};
-    assert_int_equal(pinion__processors_discover(ctx, &processors), PINION_OK);
+    assert_int_equal(pinion__processors_choose(ctx, NULL, &processors), PINION_OK);
     for (int i = 0; pinion_network_zoo_name(i); i++) {
         pinion_network *network = NULL;
         assert_int_equal(pinion_network_open(ctx, pinion_network_zoo_name(i), NULL, &network), PINION_OK);

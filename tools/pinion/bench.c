@@ -58,11 +58,12 @@ static int print(const options *given, const pinion_context *ctx, const bench *w
     double peak_bytes = (double)usage.ru_maxrss * 1024, gflops = 2e-6 * (double)plan->macs / what->timing.median_ms;
     if (given->json) {
         json_t *root = json_pack(
-            "{s:{s:f, s:f, s:f}, s:f, s:I, s:I, s:I, s:i, s:i, s:o, s:i, s:i, s:s, s:i, s:f, s:f}", "step_ms", "min",
+            "{s:{s:f, s:f, s:f}, s:f, s:I, s:I, s:i, s:i, s:I, s:o, s:I, s:i, s:s, s:i, s:f, s:f}", "step_ms", "min",
             what->timing.min_ms, "median", what->timing.median_ms, "max", what->timing.max_ms, "gflops", gflops,
             "arena_bytes", (json_int_t)plan->arena_bytes, "total_bytes", (json_int_t)plan->total_bytes, "recomputed",
             plan->recomputed, "micro_batches", plan->micro_batches, "peak_bytes", (json_int_t)peak_bytes,
-            "predicted_ms", json_number(plan->predicted_ms), "copied_bytes", 0, "threads", pinion_context_threads(ctx),
+            "predicted_ms", json_number(plan->predicted_ms), "copied_bytes",
+            (json_int_t)pinion_runner_get_info(what->runner).copied_bytes, "threads", pinion_context_threads(ctx),
             "isa", pinion_context_isa(ctx), "reps", what->timing.repetitions, "images_per_s",
             1e3 * what->batch / what->timing.median_ms, "start_ms", what->start_ms);
         return print_json_line(root);
@@ -73,7 +74,10 @@ static int print(const options *given, const pinion_context *ctx, const bench *w
     printf("step      min %.2f  median %.2f  max %.2f ms  (%d steps)\n", what->timing.min_ms, what->timing.median_ms,
            what->timing.max_ms, what->timing.repetitions);
     if (isfinite(plan->predicted_ms))
-        printf("predicted %.2f ms, the sum of its tasks alone\n", plan->predicted_ms);
+        printf("predicted %.2f ms\n", plan->predicted_ms);
+    if (plan->processors > 1)
+        printf("placement %s, %d hand-overs, %lld bytes copied a step\n", plan->concurrent ? "concurrent" : "serial",
+               plan->hand_overs, (long long)pinion_runner_get_info(what->runner).copied_bytes);
     printf("speed     %.1f images/s, %.1f GFLOP/s\n", 1e3 * what->batch / what->timing.median_ms, gflops);
     printf("memory    arena %.1f MiB, in all %.1f MiB, process at its peak %.1f MiB\n",
            (double)plan->arena_bytes / 1048576, (double)plan->total_bytes / 1048576, peak_bytes / 1048576);
@@ -86,21 +90,20 @@ static int print(const options *given, const pinion_context *ctx, const bench *w
 static int bench_network(pinion_context *ctx, const options *given, pinion_network *network, double begin_ms)
 {
     pinion_network_info info = pinion_network_get_info(network);
-    pinion_plan_options chosen = pinion_plan_options_default();
-    bench what = {.batch = given->batch ? given->batch : 32, .train = given->pass == 0, .begin_ms = begin_ms};
-    chosen.mode = what.train ? PINION_TRAIN : PINION_INFER;
-    chosen.batch = what.batch;
-    chosen.patience = (enum pinion_patience)given->patience;
-    chosen.memory_limit = memory_limit(given);
-    chosen.recompute_share = recompute_share(given);
-    chosen.unfused = given->no_fuse;
+    measuring shown;
+    measuring_begin(&shown);
+    const pinion_plan_options chosen = choose_plan(given, &shown);
+    bench what = {.batch = chosen.batch, .train = given->pass == 0, .begin_ms = begin_ms};
     size_t elements = (size_t)what.batch * (size_t)info.input.h * (size_t)info.input.w * (size_t)info.input.c;
     pinion_plan *plan = NULL;
     int status = pinion_network_init_weights(network, 1), code;
     if (status == PINION_OK)
         status = pinion_plan_create(network, &chosen, &plan);
+    measuring_end(&shown);
     if (status == PINION_OK)
         status = pinion_runner_create(plan, &what.runner);
+    if (status == PINION_OK && given->trace)
+        status = pinion_runner_set_trace(what.runner, given->trace);
     if (status == PINION_OK) {
         what.images = malloc(elements * sizeof *what.images);
         what.labels = malloc((size_t)what.batch * sizeof *what.labels);

@@ -16,13 +16,14 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INPUT = 3, EXIT_MEMO
 /* Values of all options; which were given stands in `given`, a bit a row of the option table. */
 typedef struct options {
     const char *model, *data, *weights, *out, *resume, *log, *freeze, *val_split, *augment;
+    const char *processors, *place, *trace, *plan_out;
     int classes, batch, epochs, threads, reps;
     int64_t steps, save_every;
     size_t mem_limit; /* 0: none; MEMORY_AUTO */
     uint64_t seed;
     double lr, momentum, weight_decay, clip_norm, label_smoothing;
     int optimizer, schedule, pass, patience;
-    bool json, man, completion, candidates, no_fuse;
+    bool json, man, completion, candidates, no_fuse, timeline, replan;
     uint64_t given;
     char **inputs; /* arguments that are not options */
     int input_count;
@@ -55,7 +56,8 @@ enum verb_bit {
     VERB_BENCH = 32,
     VERB_INSPECT = 64,
     VERB_VERSION = 128,
-    VERB_HELP = 256
+    VERB_HELP = 256,
+    VERB_PROFILE = 512
 };
 
 typedef struct option {
@@ -99,6 +101,7 @@ int run_train(const options *given);
 int run_eval(const options *given);
 int run_predict(const options *given);
 int run_plan(const options *given);
+int run_profile(const options *given);
 int run_bench(const options *given);
 int run_inspect(const options *given);
 int run_version(const options *given);
@@ -111,6 +114,21 @@ int report(const pinion_context *ctx, int code);
 
 /* A context with warnings on standard error; prints and returns an exit code on failure. */
 int open_context(const options *given, pinion_context **out);
+
+/* A bar on a terminal, plain lines elsewhere: how far measuring is. Its `step` is what plan and training options call.
+ */
+typedef struct measuring {
+    bool terminal;
+    int columns;    /* what the bar on the line takes */
+    double last_ms; /* when something was last shown; 0: nothing yet */
+} measuring;
+
+void measuring_begin(measuring *state);
+void measuring_step(void *user, int done, int count);
+void measuring_end(measuring *state);
+
+/* What the options say of a plan; `shown` (NULL: nobody) hears of measuring. */
+pinion_plan_options choose_plan(const options *given, measuring *shown);
 
 /* A model from --model, else from a weights file's metadata, with the data set's or file's shape and classes. */
 int open_model(pinion_context *ctx, const char *model, pinion_shape input, int classes, pinion_network **out);

@@ -179,10 +179,12 @@ static int set_value(const option *row, const char *text, options *out)
     return EXIT_DONE;
 }
 
-static int find_option(const char *text, size_t length)
+/* Verbs may have options of their own under the same name. */
+static int find_option(const char *text, size_t length, unsigned verbs)
 {
     for (int i = 0; i < option_count; i++)
-        if (strlen(option_table[i].name) == length && memcmp(option_table[i].name, text, length) == 0)
+        if (strlen(option_table[i].name) == length && memcmp(option_table[i].name, text, length) == 0 &&
+            (option_table[i].verbs & verbs))
             return i;
     return -1;
 }
@@ -192,8 +194,8 @@ static int take_option(const verb *which, int argc, char **argv, int at, options
 {
     const char *text = argv[at];
     size_t length = strcspn(text, "=");
-    int index = find_option(text, length);
-    if (index < 0 || !(option_table[index].verbs & (unsigned)which->bit))
+    int index = find_option(text, length, (unsigned)which->bit);
+    if (index < 0)
         return usage_error("%s: unknown option '%.*s' (see: pinion help %s)", which->name, (int)length, text,
                            which->name);
     const option *row = &option_table[index];
@@ -218,7 +220,7 @@ static int check_required(const verb *which, const options *out)
     const char *word = which->required;
     while (word && *word) {
         size_t length = strcspn(word, " ");
-        int index = find_option(word, length);
+        int index = find_option(word, length, (unsigned)which->bit);
         assert(index >= 0);
         if (!(out->given & (UINT64_C(1) << index)))
             return usage_error("%s: %.*s is missing (see: pinion help %s)", which->name, (int)length, word,
@@ -256,7 +258,13 @@ int parse_options(const verb *which, int argc, char **argv, options *out)
 
 bool was_given(const options *given, const char *name)
 {
-    int index = find_option(name, strlen(name));
-    assert(index >= 0);
-    return (given->given >> index & 1) != 0;
+    int rows = 0;
+    bool found = false;
+    for (int i = 0; i < option_count; i++)
+        if (strcmp(option_table[i].name, name) == 0) {
+            rows++;
+            found = found || (given->given >> i & 1);
+        }
+    assert(rows > 0);
+    return found;
 }

@@ -1,59 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * pinion plan: the tasks of a step, with their kernels and times. A time that is not known is null in JSON and a dash
- * in the table.
+ * pinion plan: the tasks of a step, with their processors, kernels and times. A time that is not known is null in JSON.
  */
 #include "json.h"
+#include "plan_table.h"
 
 #include <math.h>
-#include <string.h>
-
-enum { TIME_BYTES = 16 };
-
-static const char *time_text(double ms, char text[TIME_BYTES])
-{
-    if (isfinite(ms))
-        snprintf(text, TIME_BYTES, "%.3f", ms);
-    else
-        snprintf(text, TIME_BYTES, "-");
-    return text;
-}
-
-/* Further kernels that can run the task, in brackets. */
-static void print_candidates(const pinion_plan *plan, int task)
-{
-    pinion_candidate_info candidate;
-    char text[TIME_BYTES];
-    const char *before = "  (";
-    for (int i = 0; pinion_plan_get_candidate(plan, task, i, &candidate) == PINION_OK; i++) {
-        if (candidate.chosen)
-            continue;
-        printf("%s%s %s", before, candidate.kernel, time_text(candidate.ms, text));
-        before = ", ";
-    }
-    printf("%s", *before == ',' ? ")" : "");
-}
-
-static void print_table(const pinion_plan *plan, bool candidates)
-{
-    printf("%-28s %-28s %-16s %-9s %10s %9s  %s\n", "layer", "op", "pass", "processor", "MMAC", "ms", "kernel");
-    pinion_task_info task;
-    char text[TIME_BYTES];
-    for (int i = 0; pinion_plan_get_task(plan, i, &task) == PINION_OK; i++) {
-        printf("%-28s %-28s %-16s %-9s %10.2f %9s  %s", *task.layer ? task.layer : "-", task.op, task.pass,
-               task.processor, (double)task.macs * 1e-6, time_text(task.ms, text), task.kernel);
-        if (candidates)
-            print_candidates(plan, i);
-        printf("\n");
-    }
-    pinion_plan_info info = pinion_plan_get_info(plan);
-    printf("%d tasks, %.1f MMAC, arena %.1f MiB, optimiser %.1f MiB, in all %.1f MiB, predicted %s ms\n", info.tasks,
-           (double)info.macs * 1e-6, (double)info.arena_bytes / 1048576, (double)info.moments_bytes / 1048576,
-           (double)info.total_bytes / 1048576, time_text(info.predicted_ms, text));
-    if (info.recomputed || info.micro_batches > 1)
-        printf("%d tasks recompute an activation; %d micro-batch%s\n", info.recomputed, info.micro_batches,
-               info.micro_batches == 1 ? "" : "es");
-}
 
 static json_t *list_candidates(const pinion_plan *plan, int task)
 {
@@ -74,16 +26,41 @@ static json_t *list_fused(const pinion_task_info *task)
     return list;
 }
 
-/* The whole step on one processor alone, where that is what the plan is. */
-static json_t *list_single(const pinion_plan *plan, double predicted_ms)
+/* The time on each processor that can run the task. */
+static json_t *list_times(const pinion_plan *plan, int task)
+{
+    json_t *times = json_object();
+    pinion_task_time time;
+    pinion_plan_processor processor;
+    for (int p = 0; pinion_plan_get_time(plan, task, p, &time) == PINION_OK; p++)
+        if (time.kernel && pinion_plan_get_processor(plan, p, &processor) == PINION_OK)
+            json_object_set_new(times, processor.name, json_number(time.ms));
+    return times;
+}
+
+/* "0-4"; null: the whole batch. */
+static json_t *slice_text(const pinion_task_info *task)
+{
+    return task->slice[0] < 0 ? json_null() : json_sprintf("%d-%d", task->slice[0], task->slice[1]);
+}
+
+static json_t *print_task(const pinion_plan *plan, int index, const pinion_task_info *task)
+{
+    return json_pack("{s:o, s:s, s:o, s:s, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "layer", json_text(task->layer),
+                     "op", task->op, "fused", list_fused(task), "pass", task->pass, "slice", slice_text(task),
+                     "processor", task->processor, "kernel", task->kernel, "ms", json_number(task->ms), "start_ms",
+                     json_number(task->start_ms), "end_ms", json_number(task->end_ms), "times", list_times(plan, index),
+                     "candidates", list_candidates(plan, index));
+}
+
+/* The whole step on each processor alone that can run it, where times are known. */
+static json_t *list_single(const pinion_plan *plan)
 {
     json_t *single = json_object();
-    pinion_task_info first, task;
-    bool one = isfinite(predicted_ms) && pinion_plan_get_task(plan, 0, &first) == PINION_OK;
-    for (int i = 1; one && pinion_plan_get_task(plan, i, &task) == PINION_OK; i++)
-        one = strcmp(task.processor, first.processor) == 0;
-    if (one)
-        json_object_set_new(single, first.processor, json_real(predicted_ms));
+    pinion_plan_processor processor;
+    for (int p = 0; pinion_plan_get_processor(plan, p, &processor) == PINION_OK; p++)
+        if (isfinite(processor.single_ms))
+            json_object_set_new(single, processor.name, json_real(processor.single_ms));
     return single;
 }
 
@@ -92,17 +69,18 @@ static int print_json(const pinion_plan *plan)
     json_t *tasks = json_array();
     pinion_task_info task;
     for (int i = 0; pinion_plan_get_task(plan, i, &task) == PINION_OK; i++)
-        json_array_append_new(tasks, json_pack("{s:o, s:s, s:o, s:s, s:n, s:s, s:s, s:o, s:o}", "layer",
-                                               json_text(task.layer), "op", task.op, "fused", list_fused(&task), "pass",
-                                               task.pass, "slice", "processor", task.processor, "kernel", task.kernel,
-                                               "ms", json_number(task.ms), "candidates", list_candidates(plan, i)));
+        json_array_append_new(tasks, print_task(plan, i, &task));
     pinion_plan_info info = pinion_plan_get_info(plan);
-    return print_json_line(
-        json_pack("{s:o, s:o, s:o, s:n, s:I, s:I, s:I, s:i, s:i, s:i, s:f}", "tasks", tasks, "predicted_ms",
-                  json_number(info.predicted_ms), "single", list_single(plan, info.predicted_ms), "bound_ms",
-                  "arena_bytes", (json_int_t)info.arena_bytes, "total_bytes", (json_int_t)info.total_bytes, "macs",
-                  (json_int_t)info.macs, "recomputed", info.recomputed, "micro_batches", info.micro_batches,
-                  "measured_tasks", info.measured_tasks, "measuring_ms", info.measuring_ms));
+    pinion_comparison compared = pinion_plan_get_comparison(plan);
+    return print_json_line(json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:i, s:I, s:I, s:I, s:i, s:i, s:i, s:f}", "tasks", tasks,
+        "predicted_ms", json_number(info.predicted_ms), "single", list_single(plan), "bound_ms",
+        json_number(compared.bound_ms), "greedy_ms", json_number(compared.greedy_ms), "layerwise_ms",
+        json_number(compared.layerwise_ms), "serial_ms", json_number(compared.serial_ms), "concurrent_ms",
+        json_number(compared.concurrent_ms), "uncut_ms", json_number(compared.uncut_ms), "concurrent", info.concurrent,
+        "hand_overs", info.hand_overs, "arena_bytes", (json_int_t)info.arena_bytes, "total_bytes",
+        (json_int_t)info.total_bytes, "macs", (json_int_t)info.macs, "recomputed", info.recomputed, "micro_batches",
+        info.micro_batches, "measured_tasks", info.measured_tasks, "measuring_ms", info.measuring_ms));
 }
 
 int run_plan(const options *given)
@@ -111,24 +89,27 @@ int run_plan(const options *given)
     int code = open_context(given, &ctx);
     if (code != EXIT_DONE)
         return code;
+    measuring shown;
     pinion_network *network = NULL;
     pinion_plan *plan = NULL;
-    pinion_plan_options chosen = pinion_plan_options_default();
-    chosen.mode = given->pass == 0 ? PINION_TRAIN : PINION_INFER;
-    chosen.batch = given->batch ? given->batch : 32;
-    chosen.patience = (enum pinion_patience)given->patience;
-    chosen.memory_limit = memory_limit(given);
-    chosen.recompute_share = recompute_share(given);
-    chosen.unfused = given->no_fuse;
+    measuring_begin(&shown);
+    pinion_plan_options chosen = choose_plan(given, &shown);
+    chosen.compare = 1;
     int status = open_model(ctx, given->model, (pinion_shape){0, 0, 0}, given->classes, &network);
     if (status == PINION_OK)
         status = pinion_plan_create(network, &chosen, &plan);
-    if (status < 0)
+    measuring_end(&shown);
+    if (status == PINION_OK && given->plan_out)
+        status = pinion_plan_save(plan, given->plan_out);
+    if (status < 0) {
         code = report(ctx, status);
-    else if (given->json)
+    } else if (given->json) {
         code = print_json(plan);
-    else
-        print_table(plan, given->candidates);
+    } else {
+        print_plan_table(plan, given->candidates);
+        if (given->timeline)
+            print_timeline(plan);
+    }
     pinion_plan_destroy(plan);
     pinion_network_destroy(network);
     pinion_context_destroy(ctx);

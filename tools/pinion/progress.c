@@ -161,3 +161,24 @@ void progress_epoch(void *user, const pinion_epoch_report *epoch)
     fprintf(stderr, "epoch %lld/%lld loss %.4f top1 %s time %s\n", (long long)epoch->epoch, (long long)epoch->epochs,
             epoch->loss, top1, time);
 }
+
+void progress_changed(void *user, const pinion_change_report *change)
+{
+    progress *state = user;
+    wipe_bar(state);
+    if (change->failed) {
+        if (state->log && change->log_bytes >= 0 &&
+            (fflush(state->log) != 0 || ftruncate(fileno(state->log), (off_t)change->log_bytes) != 0))
+            state->log_failed = true;
+        if (state->log)
+            fseeko(state->log, 0, SEEK_END);
+        fprintf(stderr, "pinion: %s; training goes on without it from step %lld, %lld steps are repeated\n",
+                change->cause, (long long)change->step, (long long)change->repeated);
+    } else {
+        fprintf(stderr, "pinion: %s: planned anew after step %lld, %.1f ms predicted\n", change->cause,
+                (long long)change->step, change->predicted_ms);
+    }
+    log_line(state, json_pack("{s:s, s:s*, s:s, s:I, s:I, s:o}", "plan", "changed", "failed", change->failed, "cause",
+                              change->cause, "from", (json_int_t)change->step, "repeated", (json_int_t)change->repeated,
+                              "predicted_ms", json_number(change->predicted_ms)));
+}

@@ -27,6 +27,7 @@ int progress_end(progress *state);
 /* Callbacks of the trainer; user is the progress. */
 void progress_step(void *user, const pinion_step_report *step);
 void progress_epoch(void *user, const pinion_epoch_report *epoch);
+void progress_changed(void *user, const pinion_change_report *change);
 int64_t progress_log_bytes(void *user);
 
 #endif

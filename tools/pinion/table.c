@@ -9,20 +9,20 @@
 
 /* clang-format off */
 #define AT(field) offsetof(options, field)
-enum { RUNS = VERB_TRAIN | VERB_EVAL | VERB_PREDICT | VERB_BENCH };
+enum { RUNS = VERB_TRAIN | VERB_EVAL | VERB_PREDICT | VERB_BENCH, PLANS = VERB_TRAIN | VERB_PLAN | VERB_BENCH };
 
 const option option_table[] = {
-    {"--model", "M|FILE.json", VERB_TRAIN | VERB_EVAL | VERB_PREDICT | VERB_PLAN | VERB_BENCH, OPTION_STRING, AT(model), 0, 0,
+    {"--model", "M|FILE.json", VERB_TRAIN | VERB_EVAL | VERB_PREDICT | VERB_PLAN | VERB_PROFILE | VERB_BENCH, OPTION_STRING, AT(model), 0, 0,
      "A model of the zoo (resnet18, resnet18-cifar, mobilenetv2-cifar, alexnet-cifar) or a network description."},
     {"--data", "SPEC", VERB_TRAIN | VERB_EVAL, OPTION_STRING, AT(data), 0, 0,
      "The data set: cifar10:DIR (binary version), images:DIR (a folder a class), synthetic (embedded)."},
     {"--val-split", "N|FILE", VERB_TRAIN, OPTION_STRING, AT(val_split), 0, 0,
      "Hold back N training samples, or those whose indices stand one a line in FILE, and keep the best weights on them."},
-    {"--classes", "N", VERB_TRAIN | VERB_PLAN | VERB_BENCH, OPTION_INT, AT(classes), 1, 1000000,
+    {"--classes", "N", PLANS | VERB_PROFILE, OPTION_INT, AT(classes), 1, 1000000,
      "Outputs of the last linear layer. Default: the classes of the data set."},
-    {"--batch", "N", VERB_TRAIN | VERB_EVAL | VERB_PLAN | VERB_BENCH, OPTION_INT, AT(batch), 1, 65536,
-     "Samples a step. Default: 64 (train, eval), 32 (plan, bench)."},
-    {"--pass", "train|infer", VERB_PLAN | VERB_BENCH, OPTION_CHOICE, AT(pass), 0, 0,
+    {"--batch", "N", PLANS | VERB_EVAL | VERB_PROFILE, OPTION_INT, AT(batch), 1, 65536,
+     "Samples a step. Default: 64 (train, eval), 32 (plan, profile, bench)."},
+    {"--pass", "train|infer", VERB_PLAN | VERB_PROFILE | VERB_BENCH, OPTION_CHOICE, AT(pass), 0, 0,
      "What a step is: forward, backward and update, or forward alone. Default: train."},
     {"--epochs", "N", VERB_TRAIN, OPTION_INT, AT(epochs), 1, 1000000, "Walks over the training part. Default: 10."},
     {"--steps", "N", VERB_TRAIN, OPTION_INT64, AT(steps), 1, 1e15, "End after N steps instead of after --epochs."},
@@ -41,17 +41,29 @@ const option option_table[] = {
     {"--freeze", "PATTERN", VERB_TRAIN, OPTION_STRING, AT(freeze), 0, 0,
      "Layers that are not trained: names, prefixes up to a dot, or wildcards, separated by commas."},
     {"--seed", "N", VERB_TRAIN, OPTION_SEED, AT(seed), 0, 0, "Seed of weights, order and augmentation. Default: 1."},
-    {"--threads", "N", VERB_DEVICES | RUNS | VERB_PLAN, OPTION_INT, AT(threads), 1, 256, "Threads of the CPU. Default: physical cores."},
+    {"--threads", "N", VERB_DEVICES | RUNS | VERB_PLAN | VERB_PROFILE, OPTION_INT, AT(threads), 1, 256, "Threads of the CPU. Default: physical cores."},
+    {"--processors", "LIST", PLANS | VERB_PROFILE, OPTION_STRING, AT(processors), 0, 0,
+     "The processors that tasks may run on, separated by commas: cpu, cpu:0 (a cluster of cores), opencl:0 (see: pinion devices), each optionally /N for at most N "
+     "cores: cpu/1,opencl:0/1. Default: cpu."},
+    {"--place", "HOW", PLANS, OPTION_STRING, AT(place), 0, 0,
+     "Which processor runs each task: auto (the best predicted plan), serial (one task at a time, the exact minimum), concurrent (several at once), greedy (each task where "
+     "it is fastest), layerwise (a processor a layer and direction), a processor of the list, or a file of pinion plan --out. Default: auto."},
     {"--reps", "N", VERB_BENCH, OPTION_INT, AT(reps), 1, 100000, "Timed steps. Default: enough for about 3 seconds, at least 5."},
-    {"--mem-limit", "SIZE|auto|none", VERB_TRAIN | VERB_PLAN | VERB_BENCH, OPTION_SIZE, AT(mem_limit), 0, 0,
+    {"--mem-limit", "SIZE|auto|none", PLANS, OPTION_SIZE, AT(mem_limit), 0, 0,
      "Most memory for weights, optimiser, activations and gradients: bytes, or as 200M (K, M, G are 2^10, 2^20, 2^30). Where it is tight, activations are "
      "computed once more, then the batch is cut into micro-batches. auto: no limit, but activations are computed once more where that saves much memory for at most 8 % of the step. none: neither. Default: auto."},
-    {"--patience", "estimate|measure|patient", VERB_TRAIN | VERB_PLAN | VERB_BENCH, OPTION_CHOICE, AT(patience), 0, 0,
-     "How kernels are chosen: by times that are known, else by a fixed order (estimate); by timing what is not known, at most 10 seconds "
+    {"--patience", "estimate|measure|patient", PLANS | VERB_PROFILE, OPTION_CHOICE, AT(patience), 0, 0,
+     "How kernels and processors are chosen: by times that are known, else by a fixed order (estimate); by timing what is not known, at most 20 seconds a processor "
      "(measure) or, more carefully, 2 minutes (patient). Default: measure."},
-    {"--no-fuse", NULL, VERB_TRAIN | VERB_PLAN | VERB_BENCH, OPTION_FLAG, AT(no_fuse), 0, 0,
+    {"--no-fuse", NULL, PLANS | VERB_PROFILE, OPTION_FLAG, AT(no_fuse), 0, 0,
      "Make every pass of every layer a task of its own. The result is the same up to rounding."},
     {"--candidates", NULL, VERB_PLAN, OPTION_FLAG, AT(candidates), 0, 0, "Show the kernels that were not chosen, too, with their times."},
+    {"--timeline", NULL, VERB_PLAN, OPTION_FLAG, AT(timeline), 0, 0, "Draw when each processor runs what, as text."},
+    {"--out", "FILE", VERB_PLAN, OPTION_STRING, AT(plan_out), 0, 0, "Write which processor and kernel runs each task, for --place FILE."},
+    {"--replan", NULL, VERB_TRAIN, OPTION_FLAG, AT(replan), 0, 0,
+     "Time everything once more and plan anew where steps take much longer or shorter than planned for several in a row."},
+    {"--trace", "FILE", VERB_TRAIN | VERB_BENCH, OPTION_STRING, AT(trace), 0, 0,
+     "Write a Chrome trace of all steps (opens in Perfetto): a row a processor, hand-overs between them."},
     {"--weights", "FILE", VERB_TRAIN | VERB_EVAL | VERB_PREDICT, OPTION_STRING, AT(weights), 0, 0,
      "Weights (safetensors). train: where to start; with --classes the last layer is replaced where it differs."},
     {"--out", "FILE", VERB_TRAIN, OPTION_STRING, AT(out), 0, 0,
@@ -59,7 +71,7 @@ const option option_table[] = {
     {"--save-every", "STEPS", VERB_TRAIN, OPTION_INT64, AT(save_every), 1, 1e15, "Save every so many steps too, not only at the end of an epoch."},
     {"--resume", "FILE", VERB_TRAIN, OPTION_STRING, AT(resume), 0, 0, "Continue an interrupted training from its checkpoint, bit for bit."},
     {"--log", "FILE.jsonl", VERB_TRAIN, OPTION_STRING, AT(log), 0, 0, "Write one JSON line a step and an epoch."},
-    {"--json", NULL, VERB_DEVICES | VERB_TRAIN | VERB_EVAL | VERB_PREDICT | VERB_PLAN | VERB_BENCH | VERB_INSPECT, OPTION_FLAG, AT(json), 0, 0,
+    {"--json", NULL, VERB_DEVICES | VERB_TRAIN | VERB_EVAL | VERB_PREDICT | VERB_PLAN | VERB_PROFILE | VERB_BENCH | VERB_INSPECT, OPTION_FLAG, AT(json), 0, 0,
      "The last line of standard output is one JSON object."},
     {"--man", NULL, VERB_HELP, OPTION_FLAG, AT(man), 0, 0, "Print the man page (troff)."},
     {"--completion", NULL, VERB_HELP, OPTION_FLAG, AT(completion), 0, 0, "Print the completion script for bash."},
@@ -79,7 +91,10 @@ const verb verb_table[] = {
     {"predict", VERB_PREDICT, "classify images", "INPUT...",
      "Classifies PNG or JPEG images and prints the likeliest classes of each.", "--weights", run_predict},
     {"plan", VERB_PLAN, "show the tasks of a step", "",
-     "Shows the plan of a step: every task with its pass, processor, kernel and measured time, and the memory it takes.", "--model", run_plan},
+     "Shows the plan of a step: every task with its pass, its time on each processor, and the processor and kernel that run it; what it takes in time and memory; and, with several "
+     "processors, what a step takes on each of them alone and placed in other ways.", "--model", run_plan},
+    {"profile", VERB_PROFILE, "measure tasks on processors", "",
+     "Measures the tasks of a step on each processor, and hand-overs between them, as far as that is not known yet, and keeps the times for later plans.", "--model", run_profile},
     {"bench", VERB_BENCH, "time a step", "",
      "Times a step on random data: a warm-up, then the minimum, median and maximum of repetitions, with the memory used.",
      "--model", run_bench},

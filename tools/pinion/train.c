@@ -37,12 +37,14 @@ typedef struct job {
     char *out;
     int64_t *held_back;
     progress shown;
+    measuring measured;
 } job;
 
 static int check_usage(const options *given)
 {
     if (given->resume) {
-        static const char *const fixed[] = {"--model", "--classes", "--weights", "--patience"};
+        static const char *const fixed[] = {"--model",    "--classes",    "--weights",
+                                            "--patience", "--processors", "--place"};
         for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
             if (was_given(given, fixed[i]))
                 return usage_error("train: %s cannot be given with --resume: the checkpoint says it", fixed[i]);
@@ -157,6 +159,14 @@ static int apply_options(job *work)
         chosen->memory_limit = memory_limit(given);
         chosen->recompute_share = recompute_share(given);
     }
+    if (was_given(given, "--processors"))
+        chosen->processors = given->processors;
+    if (was_given(given, "--place"))
+        chosen->place = given->place;
+    chosen->replan = given->replan;
+    chosen->trace = given->trace;
+    chosen->measuring = measuring_step;
+    chosen->measuring_user = &work->measured;
     if (was_given(given, "--save-every"))
         chosen->save_every = given->save_every;
     int code = given->augment ? parse_augment(given->augment, &chosen->augment) : EXIT_DONE;
@@ -264,7 +274,9 @@ static int prepare(job *work)
         code = start_weights(work);
     if (code != EXIT_DONE)
         return code;
+    measuring_begin(&work->measured);
     int status = pinion_trainer_create(work->network, work->dataset, &work->chosen, &work->trainer);
+    measuring_end(&work->measured);
     if (status == PINION_OK && given->resume)
         status = pinion_trainer_resume(work->trainer, given->resume);
     if (status < 0)
@@ -336,8 +348,11 @@ static void say_plan(const job *work)
 
 static int train(job *work)
 {
-    pinion_train_callbacks callbacks = {
-        .step = progress_step, .epoch = progress_epoch, .stop = asks_to_stop, .user = &work->shown};
+    pinion_train_callbacks callbacks = {.step = progress_step,
+                                        .epoch = progress_epoch,
+                                        .changed = progress_changed,
+                                        .stop = asks_to_stop,
+                                        .user = &work->shown};
     pinion_train_result result;
     install_signals();
     say_plan(work);

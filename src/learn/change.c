@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Plans that change during a training: on the processors that are left when a device has failed, and from new times
+ * where steps no longer take what was planned.
+ */
+#include "learn/checkpoint.h"
+#include "learn/trainer.h"
+#include "net/shared.h"
+#include "plan/place.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static void destroy_plans(pinion_trainer *trainer)
+{
+    pinion__evaluator_destroy(trainer->evaluator);
+    pinion_runner_destroy(trainer->runner);
+    pinion_plan_destroy(trainer->plan);
+    trainer->evaluator = NULL;
+    trainer->runner = NULL;
+    trainer->plan = NULL;
+}
+
+static bool has_failed(const pinion__processor *processor)
+{
+    return atomic_load(&processor->failure) != 0;
+}
+
+/* Destroys the processors that failed; the CPU stands in where none is left. A way of placing that named one of them is
+ * forgotten. */
+static int drop_failed(pinion_trainer *trainer)
+{
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    pinion__processors *list = &trainer->processors;
+    int kept = 0;
+    for (int i = 0; i < list->count; i++) {
+        if (has_failed(list->at[i]))
+            pinion__processor_destroy(list->at[i]);
+        else
+            list->at[kept++] = list->at[i];
+    }
+    list->count = kept;
+    if (kept == 0)
+        PINION_TRY(pinion__processors_choose(ctx, "cpu", list));
+    if (!pinion__place_is_way(trainer->options.place, list->at, list->count))
+        trainer->options.place = NULL;
+fail:
+    return status;
+}
+
+int pinion__trainer_recover(pinion_trainer *trainer, pinion__change_text *text, pinion_change_report *report)
+{
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    const int64_t done = trainer->progress.step;
+    const pinion__processors *list = &trainer->processors;
+    int failed = 0;
+    while (failed < list->count && !has_failed(list->at[failed]))
+        failed++;
+    snprintf(text->cause, sizeof text->cause, "%s", pinion_context_error(ctx));
+    PINION_FAIL_IF(failed == list->count, PINION_EDEVICE, "%s", text->cause);
+    PINION_FAIL_IF(trainer->saved_step < 0, PINION_EDEVICE, "%.900s; there is no checkpoint to go on from",
+                   text->cause);
+    memcpy(text->failed, list->at[failed]->name, sizeof text->failed);
+    destroy_plans(trainer);
+    PINION_TRY(pinion__network_unshare(trainer->network));
+    PINION_TRY(drop_failed(trainer));
+    PINION_TRY(pinion__trainer_build(trainer, ctx->isa, (pinion__given_kernels){NULL, NULL, 0}));
+    *report = (pinion_change_report){.failed = text->failed, .cause = text->cause};
+    PINION_TRY(pinion__trainer_restore(trainer, trainer->state_path, &report->log_bytes));
+    report->step = trainer->progress.step;
+    report->repeated = done - trainer->progress.step;
+    report->predicted_ms = pinion_plan_get_info(trainer->plan).predicted_ms;
+fail:
+    return status;
+}
+
+/* ---- new times ---- */
+
+/* Copies the moments of all parameters out of the runner (save) or into it. */
+static void move_moments(const pinion_trainer *trainer, unsigned char *copy, bool save)
+{
+    for (int which = 0; which < trainer->plan->moments_per_param; which++)
+        for (int i = 0; i < (int)trainer->network->param_count; i++) {
+            float *moment = pinion__runner_moment(trainer->runner, i, which);
+            const size_t bytes = trainer->network->params[i].bytes;
+            if (!moment)
+                continue;
+            memcpy(save ? (void *)copy : moment, save ? moment : (void *)copy, bytes);
+            copy += bytes;
+        }
+}
+
+int pinion__trainer_replan(pinion_trainer *trainer, pinion_change_report *report)
+{
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    unsigned char *copy = NULL;
+    PINION_TRY(pinion__runner_settle(trainer->runner));
+    PINION_TRY(pinion__network_settle(trainer->network));
+    PINION_TRY(pinion__alloc(ctx, trainer->plan->moments_bytes + 1, 1, "the optimiser's state", &copy));
+    move_moments(trainer, copy, true);
+    trainer->anew = true;
+    status = pinion__trainer_build(trainer, ctx->isa, (pinion__given_kernels){NULL, NULL, 0});
+    trainer->anew = false;
+    PINION_TRY(status);
+    PINION_TRY(pinion__runner_settle(trainer->runner));
+    move_moments(trainer, copy, false);
+    *report = (pinion_change_report){.step = trainer->progress.step,
+                                     .log_bytes = -1,
+                                     .predicted_ms = pinion_plan_get_info(trainer->plan).predicted_ms};
+    PINION_TRY(pinion__checkpoint_save_state(trainer));
+fail:
+    pinion__release(ctx, copy);
+    return status;
+}

@@ -1,0 +1,47 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Placement from the command line: two processors of the host, so that it needs no device.
+. "$(dirname "$0")/lib.sh"
+tiny_network
+two="--model tiny.json --batch 4 --processors cpu/1,cpu/1"
+[ "$(nproc)" -ge 2 ] || exit 77
+PINION_WISDOM=$work/w.json
+
+# Measured once, then known; the plan tells of every way.
+expect 0 "" profile $two --json
+[ "$(value out measured_tasks)" -gt 3 ] || fail "profile measured: $(cat out)"
+expect 0 "" profile $two --json
+[ "$(value out measured_tasks)" -eq 0 ] || fail "profile measured again: $(cat out)"
+expect 0 "" plan $two --timeline
+for way in greedy layerwise serial concurrent 'lower bound'; do
+    grep -q -E "^$way +[0-9.]+ ms" out || { fail "no line of $way"; cat out; }
+done
+grep -q -E '^cpu/1 +\|[A-Z.>]+\|$' out || { fail "no timeline"; cat out; }
+expect 0 "" plan $two --json
+for key in predicted_ms bound_ms greedy_ms layerwise_ms serial_ms concurrent_ms; do
+    grep -q "\"$key\":[0-9]" out || fail "no $key"
+done
+
+# A plan file is used as it is; of another batch, or with other processors, it is refused.
+expect 0 "" plan $two --place serial --out plan.json
+grep -q '"format": "pinion-plan"' plan.json || fail "the plan file: $(head -c 200 plan.json)"
+expect 0 "" bench $two --place plan.json --reps 2 --json
+[ "$(value out copied_bytes)" = 0 ] || fail "copied $(value out copied_bytes) bytes"
+expect 3 "pinion: plan.json: is a plan of network 'tiny', train, batch 4; expected 'tiny', train, batch 8" \
+    plan --model tiny.json --batch 8 --processors cpu/1,cpu/1 --place plan.json
+sed 's/"processor": "cpu\/1.*"/"processor": "gpu"/' plan.json >other.json
+"$pinion" plan $two --place other.json >out 2>err && fail "a plan with another processor is taken"
+grep -q "processor 'gpu', which is not among those of this plan" err || fail "another processor: $(cat err)"
+echo '{' >broken.json
+expect 3 "" plan $two --place broken.json
+expect 3 "" plan $two --place nowhere
+expect 2 "" plan --model tiny.json --processors nonsense
+
+# Training: every way runs, and a checkpoint says its processors.
+train="train --model tiny.json --data synthetic --batch 50 --steps 3 --processors cpu/1,cpu/1"
+for way in serial concurrent greedy cpu/1; do
+    expect 0 "" $train --place $way --out $(echo $way | tr -d /).safetensors
+done
+expect 2 "pinion: train: --processors cannot be given with --resume: the checkpoint says it" \
+    train --resume serial.safetensors --processors cpu
+finish
