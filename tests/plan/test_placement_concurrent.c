@@ -161,9 +161,12 @@ static void count_hand_overs(review *r)
 
 static double most_slowdown(const bed *b, int p)
 {
+    const double *row = &b->slowdown[p * b->problem.processor_count];
     double factor = 1;
-    for (int q = 0; q < b->problem.processor_count && b->problem.slowdown; q++)
-        factor *= q == p ? 1 : b->slowdown[p * b->problem.processor_count + q];
+    for (int q = 0; q < p && b->problem.slowdown; q++)
+        factor *= row[q];
+    for (int q = p + 1; q < b->problem.processor_count && b->problem.slowdown; q++)
+        factor *= row[q];
     return factor;
 }
 
