@@ -225,7 +225,8 @@ static void check_ms(const review *r)
     }
     double longest = 1;
     for (int t = 0; t < b->problem.task_count; t++)
-        longest = fmax(longest, ledger_times(b, t));
+        if (ledger_times(b, t) > longest)
+            longest = ledger_times(b, t);
     assert_true(not_before(sum + longest * r->home_ms, r->schedule->placement.ms));
     if (r->home_ms <= 0)
         expect_near(r->schedule->placement.ms, sum);
