@@ -14,7 +14,6 @@ size_t pinion__cache_bytes(void)
     hwloc_topology_t topology;
     if (hwloc_topology_init(&topology) != 0)
         return 0;
-    hwloc_topology_set_all_types_filter(topology, HWLOC_TYPE_FILTER_KEEP_ALL);
     if (hwloc_topology_load(topology) == 0)
         for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
             hwloc_obj_t cache = hwloc_get_obj_by_type(topology, types[i], 0);

@@ -182,7 +182,8 @@ static void test_inference(void **state)
             assert_int_equal(pinion_runner_infer(whole.m.runner, whole.images, count, expected), PINION_OK);
             if (pinion_runner_infer(cut.m.runner, whole.images, count, found) < 0)
                 fail_msg("%s", pinion_context_error(ctx));
-            assert_memory_equal(expected, found, sizeof(float) * CLASSES * (size_t)count);
+            /* Some kernels add in another order for another n. */
+            expect_near(found, expected, CLASSES * (size_t)count, 1e-4, seed, "logits of an inference");
         }
         end(&whole.m);
         end(&cut.m);
