@@ -13,14 +13,12 @@
 #include <stdio.h>
 #include <string.h>
 
-static void destroy_plans(pinion_trainer *trainer)
+bool pinion__trainer_has_device(const pinion_trainer *trainer)
 {
-    pinion__evaluator_destroy(trainer->evaluator);
-    pinion_runner_destroy(trainer->runner);
-    pinion_plan_destroy(trainer->plan);
-    trainer->evaluator = NULL;
-    trainer->runner = NULL;
-    trainer->plan = NULL;
+    for (int i = 0; i < trainer->processors.count; i++)
+        if (trainer->processors.at[i]->domain)
+            return true;
+    return false;
 }
 
 static bool has_failed(const pinion__processor *processor)
@@ -65,7 +63,7 @@ int pinion__trainer_recover(pinion_trainer *trainer, pinion__change_text *text, 
     PINION_FAIL_IF(trainer->saved_step < 0, PINION_EDEVICE, "%.900s; there is no checkpoint to go on from",
                    text->cause);
     memcpy(text->failed, list->at[failed]->name, sizeof text->failed);
-    destroy_plans(trainer);
+    pinion__trainer_clear(trainer);
     PINION_TRY(pinion__network_unshare(trainer->network));
     PINION_TRY(drop_failed(trainer));
     PINION_TRY(pinion__trainer_build(trainer, ctx->isa, (pinion__given_kernels){NULL, NULL, 0}));

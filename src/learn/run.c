@@ -74,14 +74,6 @@ fail:
     return status;
 }
 
-static bool has_device(const pinion_trainer *trainer)
-{
-    for (int i = 0; i < trainer->processors.count; i++)
-        if (trainer->processors.at[i]->domain)
-            return true;
-    return false;
-}
-
 /* What a device holds is lost when it fails: there is a checkpoint from the start. */
 static int begin(session *run)
 {
@@ -97,7 +89,7 @@ static int begin(session *run)
 
     run->timed = left < TIMED_STEPS ? left : TIMED_STEPS;
     PINION_TRY(pinion__alloc(ctx, (size_t)run->timed, sizeof(double), "timings of steps", &run->step_ms));
-    if (has_device(trainer) && trainer->saved_step < 0)
+    if (pinion__trainer_has_device(trainer) && trainer->saved_step < 0)
         PINION_TRY(pinion__checkpoint_save_state(trainer));
     PINION_TRY(open_loader(run));
 fail:

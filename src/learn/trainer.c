@@ -91,16 +91,21 @@ fail:
     return status;
 }
 
-int pinion__trainer_build(pinion_trainer *trainer, enum pinion__isa isa, pinion__given_kernels given)
+void pinion__trainer_clear(pinion_trainer *trainer)
 {
-    pinion_context *ctx = trainer->ctx;
-    int status = PINION_OK;
     pinion__evaluator_destroy(trainer->evaluator);
     pinion_runner_destroy(trainer->runner);
     pinion_plan_destroy(trainer->plan);
     trainer->evaluator = NULL;
     trainer->runner = NULL;
     trainer->plan = NULL;
+}
+
+int pinion__trainer_build(pinion_trainer *trainer, enum pinion__isa isa, pinion__given_kernels given)
+{
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    pinion__trainer_clear(trainer);
 
     const pinion_train_options *options = &trainer->options;
     pinion__processors *processors = &trainer->processors;
@@ -216,9 +221,7 @@ void pinion_trainer_destroy(pinion_trainer *trainer)
     if (!trainer)
         return;
     pinion_context *ctx = trainer->ctx;
-    pinion__evaluator_destroy(trainer->evaluator);
-    pinion_runner_destroy(trainer->runner);
-    pinion_plan_destroy(trainer->plan);
+    pinion__trainer_clear(trainer);
     pinion__processors_fini(&trainer->processors);
     pinion__release(ctx, trainer->train_subset);
     pinion__release(ctx, trainer->validation_subset);

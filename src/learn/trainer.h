@@ -62,6 +62,12 @@ typedef struct pinion__given_kernels {
     int micro_batches;
 } pinion__given_kernels;
 
+/* Destroys plan, runner and evaluator. */
+void pinion__trainer_clear(pinion_trainer *trainer);
+
+/* Do devices with memory of their own kind take part? */
+bool pinion__trainer_has_device(const pinion_trainer *trainer);
+
 /* (Re)builds plan, runner and evaluator for kernels of an instruction set that this context may use. */
 int pinion__trainer_build(pinion_trainer *trainer, enum pinion__isa isa, pinion__given_kernels given);
 

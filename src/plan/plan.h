@@ -224,4 +224,19 @@ static inline pinion__view pinion__tensor_view(const pinion__tensor *tensor, voi
                           .ld = tensor->ld};
 }
 
+/* What a task's kernel is called with, but for operands, scratch and what changes from step to step. */
+static inline pinion__args pinion__task_args(const pinion_plan *plan, const pinion__task *task)
+{
+    pinion__processor *processor = plan->processors[task->processor];
+    return (pinion__args){.attributes = &task->attributes,
+                          .accumulate = task->accumulate,
+                          .activation = task->activation,
+                          .update = task->update.op != PINION__OP_COUNT ? &task->update : NULL,
+                          .layer = task->layer,
+                          .first_sample = task->n0,
+                          .samples = task->samples,
+                          .workers = processor->workers,
+                          .processor = processor};
+}
+
 #endif

@@ -18,15 +18,7 @@ static void *nowhere(void)
 
 pinion__args pinion__plan_task_args(const pinion_plan *plan, const pinion__task *task)
 {
-    pinion__args args = {.attributes = &task->attributes,
-                         .accumulate = task->accumulate,
-                         .activation = task->activation,
-                         .update = task->update.op != PINION__OP_COUNT ? &task->update : NULL,
-                         .layer = task->layer,
-                         .first_sample = task->n0,
-                         .samples = task->samples,
-                         .workers = plan->processors[task->processor]->workers,
-                         .processor = plan->processors[task->processor]};
+    pinion__args args = pinion__task_args(plan, task);
     for (int i = 0; i < task->op->pass[task->pass].count; i++) {
         if (task->operand[i] < 0)
             continue;

@@ -93,16 +93,8 @@ static int bind_task(pinion_runner *runner, int t)
     const pinion__task *task = &plan->tasks[t];
     pinion__processor *processor = plan->processors[task->processor];
     pinion__args *args = &runner->args[t];
-    *args = (pinion__args){.attributes = &task->attributes,
-                           .accumulate = task->accumulate,
-                           .activation = task->activation,
-                           .update = task->update.op != PINION__OP_COUNT ? &task->update : NULL,
-                           .layer = task->layer,
-                           .first_sample = task->n0,
-                           .samples = task->samples,
-                           .step = &runner->step,
-                           .workers = processor->workers,
-                           .processor = processor};
+    *args = pinion__task_args(plan, task);
+    args->step = &runner->step;
     if (task->scratch >= 0)
         args->scratch = base_of(runner, &plan->storages[task->scratch]);
     if (task->scratch >= 0 && processor->domain)

@@ -63,3 +63,13 @@ void skip_without_opencl(void)
 #endif
     exit(77);
 }
+
+void count_done(void *user, int status)
+{
+    progress *of = user;
+    pthread_mutex_lock(&of->lock);
+    of->done++;
+    of->status = of->status ? of->status : status;
+    pthread_cond_signal(&of->changed);
+    pthread_mutex_unlock(&of->lock);
+}

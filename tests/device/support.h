@@ -7,6 +7,8 @@
 
 #include "base/context.h"
 
+#include <pthread.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,5 +24,15 @@ int log_lines(void);
 
 /* Ends the program as skipped where there is no OpenCL device. */
 void skip_without_opencl(void);
+
+/* Counts the submissions that are done, and sees that they come in their order. */
+typedef struct progress {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int done, status;
+} progress;
+
+/* For submit's `done`; user is the progress. */
+void count_done(void *user, int status);
 
 #endif

@@ -37,23 +37,6 @@ static void test_run(void **state)
     (void)state;
 }
 
-/* Counts the submissions that are done, and sees that they come in their order. */
-typedef struct progress {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    int done, status;
-} progress;
-
-static void count_done(void *user, int status)
-{
-    progress *of = user;
-    pthread_mutex_lock(&of->lock);
-    of->done++;
-    of->status = of->status ? of->status : status;
-    pthread_cond_signal(&of->changed);
-    pthread_mutex_unlock(&of->lock);
-}
-
 static int wait_for(progress *of, int count)
 {
     pthread_mutex_lock(&of->lock);

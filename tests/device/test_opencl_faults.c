@@ -13,22 +13,6 @@
 
 static pinion__opencl_api real;
 
-typedef struct progress {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    int done, status;
-} progress;
-
-static void count_done(void *user, int status)
-{
-    progress *of = user;
-    pthread_mutex_lock(&of->lock);
-    of->done++;
-    of->status = of->status ? of->status : status;
-    pthread_cond_signal(&of->changed);
-    pthread_mutex_unlock(&of->lock);
-}
-
 static int submit_and_wait(pinion__processor *on, pinion__body *body, const void *args)
 {
     progress of = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};

@@ -52,12 +52,7 @@ static void on_change(void *user, const pinion_change_report *change)
 /* Gives the trainer other processors: the first `count` of `made`, which it owns then. */
 static void replace_processors(pinion_trainer *trainer, pinion__processor *const *made, int count, const char *place)
 {
-    pinion__evaluator_destroy(trainer->evaluator);
-    pinion_runner_destroy(trainer->runner);
-    pinion_plan_destroy(trainer->plan);
-    trainer->evaluator = NULL;
-    trainer->runner = NULL;
-    trainer->plan = NULL;
+    pinion__trainer_clear(trainer);
     pinion__processors_fini(&trainer->processors);
     memcpy(trainer->processors.at, made, (size_t)count * sizeof *made);
     trainer->processors.count = count;

@@ -6,6 +6,7 @@
 #define TESTS_RUN_SHARED_H
 
 #include "net/shared.h"
+#include "plan/build.h"
 #include "run/machine.h"
 
 /* Which processors a machine has: the first `hosts` work on the host, the others in the domain. */
@@ -73,6 +74,19 @@ static inline int count_hand_overs(const pinion_plan *plan)
     for (size_t t = 0; t < plan->task_count; t++)
         count += plan->tasks[t].hand_over.present;
     return count;
+}
+
+/* Replaces the plan and runner of a machine by those with as little memory as recomputation makes of them. */
+static inline void shrink(machine *m, const pinion_plan_options *options, const pinion__plan_tuning *tuning)
+{
+    pinion_plan_options least = *options;
+    least.memory_limit = 1;
+    pinion_runner_destroy(m->runner);
+    pinion_plan_destroy(m->plan);
+    if (pinion__plan_create_parts(m->network, &least, tuning, m->processors, m->processor_count, 1, false, &m->plan) <
+            0 ||
+        pinion_runner_create(m->plan, &m->runner) < 0)
+        fail_msg("%s", pinion_context_error(m->ctx));
 }
 
 #endif

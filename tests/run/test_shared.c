@@ -134,19 +134,6 @@ static void test_delays(void **state)
     pinion_context_destroy(ctx);
 }
 
-/* Replaces the plan and runner of a machine by those with as little memory as recomputation makes of them. */
-static void shrink(machine *m, const pinion_plan_options *options, const pinion__plan_tuning *tuning)
-{
-    pinion_plan_options least = *options;
-    least.memory_limit = 1;
-    pinion_runner_destroy(m->runner);
-    pinion_plan_destroy(m->plan);
-    if (pinion__plan_create_parts(m->network, &least, tuning, m->processors, m->processor_count, 1, false, &m->plan) <
-            0 ||
-        pinion_runner_create(m->plan, &m->runner) < 0)
-        fail_msg("%s", pinion_context_error(m->ctx));
-}
-
 static void test_recompute(void **state)
 {
     (void)state;
