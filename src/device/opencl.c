@@ -36,6 +36,7 @@ static bool cut_version(char *version)
 static bool read_device(const pinion__opencl *opencl, pinion__opencl_device *device)
 {
     cl_uint units = 0, align_bits = 0, lanes = 0;
+    cl_ulong local_bytes = 0;
     cl_bool unified = CL_FALSE, available = CL_FALSE, compiler = CL_FALSE;
     const struct {
         cl_device_info what;
@@ -46,6 +47,7 @@ static bool read_device(const pinion__opencl *opencl, pinion__opencl_device *dev
         {CL_DEVICE_MAX_COMPUTE_UNITS, sizeof units, &units},
         {CL_DEVICE_MEM_BASE_ADDR_ALIGN, sizeof align_bits, &align_bits},
         {CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, sizeof lanes, &lanes},
+        {CL_DEVICE_LOCAL_MEM_SIZE, sizeof local_bytes, &local_bytes},
         {CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof unified, &unified},
         {CL_DEVICE_AVAILABLE, sizeof available, &available},
         {CL_DEVICE_COMPILER_AVAILABLE, sizeof compiler, &compiler},
@@ -57,6 +59,7 @@ static bool read_device(const pinion__opencl *opencl, pinion__opencl_device *dev
     device->lanes = 1;
     while (device->lanes < 16 && device->lanes < (int)lanes)
         device->lanes *= 2;
+    device->local_bytes = (size_t)local_bytes;
     device->unified = unified != CL_FALSE;
     device->alignment = 64; /* a line of the host's cache */
     while (device->alignment < align_bits / 8)

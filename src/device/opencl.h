@@ -20,9 +20,10 @@ typedef struct pinion__opencl_device {
     cl_device_id id;
     cl_device_type type;
     int compute_units;
-    int lanes;        /* floats in a vector that it likes, 1 to 16 */
-    bool unified;     /* it works in the host's memory */
-    size_t alignment; /* of sub-buffers, bytes */
+    int lanes;          /* floats in a vector that it likes, 1 to 16 */
+    bool unified;       /* it works in the host's memory */
+    size_t alignment;   /* of sub-buffers, bytes */
+    size_t local_bytes; /* local memory of a work group */
     char name[96], version[64], driver[64];
 } pinion__opencl_device;
 

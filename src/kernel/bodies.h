@@ -3,8 +3,8 @@
  * Declarations of every kernel body that this target builds, made from kernels.def. The registry includes it to list
  * the bodies, the kernel files to define them. The build defines PINION__HAVE_BASELINE, PINION__HAVE_AVX2,
  * PINION__HAVE_AVX512 and PINION__HAVE_NEON as 1 where the kernels of kernel/cpu are built for that instruction set,
- * else as 0; it defines PINION__HAVE_OPENCL and PINION__HAVE_ONEDNN where
- * kernel/opencl and kernel/onednn are built.
+ * else as 0; it defines PINION__HAVE_OPENCL, PINION__HAVE_CLBLAST and PINION__HAVE_ONEDNN where kernel/opencl,
+ * kernel/clblast and kernel/onednn are built.
  */
 #ifndef PINION_KERNEL_BODIES_H
 #define PINION_KERNEL_BODIES_H
@@ -42,6 +42,9 @@
 #ifdef PINION__HAVE_OPENCL
 #define PINION__KERNEL_OPENCL(op, pass, name) extern const pinion__kernel_body pinion__opencl_##name;
 #endif
+#ifdef PINION__HAVE_CLBLAST
+#define PINION__KERNEL_CLBLAST(op, pass, name) extern const pinion__kernel_body pinion__clblast_##name;
+#endif
 #ifdef PINION__HAVE_ONEDNN
 #define PINION__KERNEL_ONEDNN(op, pass, name) extern const pinion__kernel_body pinion__onednn_##name;
 #endif
@@ -49,6 +52,7 @@
 #undef PINION__KERNEL_REF
 #undef PINION__KERNEL_CPU
 #undef PINION__KERNEL_OPENCL
+#undef PINION__KERNEL_CLBLAST
 #undef PINION__KERNEL_ONEDNN
 
 #endif

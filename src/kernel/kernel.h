@@ -90,7 +90,8 @@ typedef struct pinion__kernel {
 const pinion__kernel *pinion__kernel_at(int index);
 
 /* The first row for (op, pass, processor, isa) that is applicable at or after *cursor (start at 0; moved past the row
- * found). NULL: none left. */
+ * found), of those that the environment variable PINION_MASK leaves: patterns as of the shell, with commas between
+ * them, of rows as "cpu:NAME" or "opencl:NAME". NULL: none left. */
 const pinion__kernel *pinion__kernel_next(enum pinion__op_id op, enum pinion__pass pass,
                                           enum pinion__processor_kind processor, enum pinion__isa isa,
                                           const pinion__args *args, int *cursor);

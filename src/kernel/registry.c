@@ -2,10 +2,13 @@
  *
  * The table of kernels: kernels.def read once for each kind of processor and once for each instruction set that this
  * target builds, so the order of rows within (op, pass, processor, instruction set) is that of the file; then for the
- * rows by OpenCL and oneDNN, where they are built: oneDNN chooses instructions itself, so they serve every set. Looking
- * up is a walk: it happens when a plan is made, never in a step.
+ * rows by OpenCL, CLBlast and oneDNN, where they are built: oneDNN chooses instructions itself, so they serve every
+ * set. Looking up is a walk: it happens when a plan is made, never in a step.
  */
 #include "kernel/bodies.h"
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define PINION__ROW(op, pass, name, processor, isa, body)                                                              \
@@ -42,6 +45,17 @@ static const pinion__kernel table[] = {
 #undef PINION__KERNEL_OPENCL
 #endif
 
+#ifdef PINION__HAVE_CLBLAST
+#define PINION__KERNEL_REF(op, pass, name)
+#define PINION__KERNEL_CPU(op, pass, name)
+#define PINION__KERNEL_CLBLAST(op, pass, name)                                                                         \
+    PINION__ROW(op, pass, name, PINION__PROCESSOR_OPENCL, PINION__ISA_BASELINE, pinion__clblast_##name)
+#include "kernel/kernels.def"
+#undef PINION__KERNEL_REF
+#undef PINION__KERNEL_CPU
+#undef PINION__KERNEL_CLBLAST
+#endif
+
 #ifdef PINION__HAVE_ONEDNN
 #define PINION__KERNEL_REF(op, pass, name)
 #define PINION__KERNEL_CPU(op, pass, name)
@@ -71,6 +85,33 @@ static bool same_processor(const pinion__kernel *kernel, enum pinion__processor_
     return kernel->processor == processor && (processor != PINION__PROCESSOR_CPU || kernel->isa == isa);
 }
 
+/* "cpu:conv2d_forward_gemm" */
+static bool matches(const pinion__kernel *kernel, const char *pattern)
+{
+    static const char *const kinds[PINION__PROCESSOR_KINDS] = {[PINION__PROCESSOR_REF] = "ref",
+                                                               [PINION__PROCESSOR_CPU] = "cpu",
+                                                               [PINION__PROCESSOR_OPENCL] = "opencl",
+                                                               [PINION__PROCESSOR_CUDA] = "cuda"};
+    char name[128];
+    snprintf(name, sizeof name, "%s:%s", kinds[kernel->processor], kernel->name);
+    return fnmatch(pattern, name, 0) == 0;
+}
+
+/* Does PINION_MASK, patterns with commas between them, take the row out of the choice? */
+static bool is_masked(const pinion__kernel *kernel)
+{
+    const char *at = getenv("PINION_MASK");
+    while (at && *at) {
+        char pattern[128];
+        size_t length = strcspn(at, ",");
+        snprintf(pattern, sizeof pattern, "%.*s", (int)(length < sizeof pattern ? length : sizeof pattern), at);
+        if (matches(kernel, pattern))
+            return true;
+        at += length + (at[length] == ',');
+    }
+    return false;
+}
+
 const pinion__kernel *pinion__kernel_next(enum pinion__op_id op, enum pinion__pass pass,
                                           enum pinion__processor_kind processor, enum pinion__isa isa,
                                           const pinion__args *args, int *cursor)
@@ -78,7 +119,7 @@ const pinion__kernel *pinion__kernel_next(enum pinion__op_id op, enum pinion__pa
     while (*cursor < (int)ROWS) {
         const pinion__kernel *kernel = &table[(*cursor)++];
         if (kernel->op == op && kernel->pass == pass && same_processor(kernel, processor, isa) &&
-            (!kernel->body->applicable || kernel->body->applicable(args)))
+            (!kernel->body->applicable || kernel->body->applicable(args)) && !is_masked(kernel))
             return kernel;
     }
     return NULL;

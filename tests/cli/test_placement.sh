@@ -37,6 +37,17 @@ expect 3 "" plan $two --place broken.json
 expect 3 "" plan $two --place nowhere
 expect 2 "" plan --model tiny.json --processors nonsense
 
+# Masked kernels are not chosen; where none is left one sentence says so.
+expect 0 "" plan --model resnet18-cifar --batch 4 --processors cpu --json
+grep -q '"kernel":"conv2d_forward_winograd' out || fail "no Winograd kernel in the first place"
+PINION_MASK='opencl:conv2d_*,cpu:conv2d_forward_winograd*' "$pinion" plan --model resnet18-cifar --batch 4 \
+    --processors cpu --json >out 2>err || fail "masked: $(cat err)"
+grep -q '"kernel":"conv2d_forward_winograd' out && fail "a masked kernel is chosen"
+grep -q '"kernel":"conv2d_backward_data_winograd' out || fail "the mask of one pass takes another's kernels"
+PINION_MASK='cpu:conv2d_*' "$pinion" plan --model resnet18-cifar --batch 4 --processors cpu >out 2>err &&
+    fail "a plan without kernels"
+grep -q -E "^pinion: layer 'conv1': .*conv2d forward" err || fail "no kernel left: $(cat err)"
+
 # Training: every way runs, and a checkpoint says its processors.
 train="train --model tiny.json --data synthetic --batch 50 --steps 3 --processors cpu/1,cpu/1"
 for way in serial concurrent greedy cpu/1; do

@@ -30,6 +30,7 @@ double transform_gain(const pinion__kernel *kernel)
 
 void room_open(bench_room *room)
 {
+    *room = (bench_room){0};
     int status = pinion_context_create(NULL, &room->ctx);
     for (int i = 0; i < POOLS; i++)
         if (status == PINION_OK)

@@ -104,7 +104,9 @@ static int print_man(void)
            "avx512, neon.\n.TP\n.B PINION_DEBUG\nWhen set, the trace of every failure goes to standard error.\n.TP\n.B "
            "PINION_WISDOM\nThe "
            "file that measured times are kept in, or off. Default: $XDG_CACHE_HOME/pinion/wisdom.json, else "
-           "~/.cache/pinion/wisdom.json.\n");
+           "~/.cache/pinion/wisdom.json.\n.TP\n.B PINION_MASK\nKernels that are not chosen: patterns as of the shell, "
+           "with "
+           "commas between them, as in cpu:conv2d_*_winograd,opencl:linear_*.\n");
     return EXIT_DONE;
 }
 

@@ -28,6 +28,27 @@ static inline channels_item channels_item_of(int images, int rows, int channels)
     return at;
 }
 
+/* The same with a run of several vectors, channels c ... end - 1. */
+typedef struct channels_run {
+    int image, row; /* image < 0: nothing to do */
+    int c, end;
+} channels_run;
+
+static inline channels_run channels_run_of(int images, int rows, int channels, int vectors)
+{
+    const int id = (int)get_global_id(0), width = vectors * VECTOR, runs = (channels + width - 1) / width;
+    const int row = id / runs, c = (id - row * runs) * width;
+    channels_run at = {row < images * rows ? row / rows : -1, row % rows, c, min(channels, c + width)};
+    return at;
+}
+
+/* How many of a run's vectors from channel c on are there. */
+#ifdef WHOLE
+#define RUN_LEFT(at, c) VECTOR
+#else
+#define RUN_LEFT(at, c) ((at)->end - (c))
+#endif
+
 /* Pairwise, halves first. */
 static inline float sum_of_lanes(vf v)
 {

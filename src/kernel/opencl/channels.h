@@ -28,6 +28,14 @@ static inline size_t pinion__channels_begin(pinion__launch *launch, const pinion
     return (size_t)pinion__vectors_in(channels, vector);
 }
 
+/* Vectors of an item's run (channels_run of channels.cl): all of a pixel's where vectors are wide, so that memory is
+ * walked over as it lies. */
+static inline int pinion__channels_run(const pinion__args *args, size_t vectors)
+{
+    enum { WIDE = 8 };
+    return pinion__launch_lanes(args) >= WIDE ? (int)vectors : 1;
+}
+
 /* Arguments WINDOW_PARAMETERS of channels.cl. */
 static inline void pinion__launch_window(pinion__launch *launch, int r, int s, int stride_h, int stride_w, int pad_h,
                                          int pad_w)

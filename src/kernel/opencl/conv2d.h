@@ -27,6 +27,9 @@ extern const pinion__opencl_tile pinion__tile_8x2x16, pinion__tile_4x2x8, pinion
 /* Is a vector of the tile at least as wide as those of the arguments' device? Narrower ones leave most of it idle. */
 bool pinion__tile_suits(const pinion__args *args, const pinion__opencl_tile *tile);
 
+/* Have the work groups of the arguments' device so much local memory? */
+bool pinion__local_suits(const pinion__args *args, size_t bytes);
+
 static inline int pinion__tile_columns(const pinion__opencl_tile *tile)
 {
     return tile->vectors * tile->vector;

@@ -11,9 +11,6 @@
  * read them, and images are small. With small images they stand image by image within a pixel, so that a tap, which
  * takes the same pixels of every image, takes long runs.
  *
- * Where all taps of all input channels are no more than the tile's columns (the first layer), x is copied as patches,
- * the pixels of all taps side by side for each output pixel, whose gradient is that of a 1x1 convolution.
- *
  * Scratch: copies of x and dy; the pieces' sums; sums of blocks of pixels for the bias.
  */
 #include "kernel/opencl/bias.h"
@@ -33,10 +30,9 @@ typedef struct steps {
 typedef struct work {
     const pinion__args *args;
     const pinion__opencl_tile *tile;
-    pinion__opencl_conv conv; /* patches: that of 1x1 */
-    pinion__view x, dw;       /* patches: those of 1x1 */
-    const pinion__view *dy;
-    bool patches, x_copied, dy_copied, by_batch;
+    pinion__opencl_conv conv;
+    const pinion__view *x, *dy, *dw;
+    bool copied, by_batch;
     int panels, tiles, group, groups;         /* of input channels; of output channels, and items' share of them */
     int runs, piece_runs, pieces, chunk_runs; /* of pixels */
     bool direct;                              /* sums stand in dw */
@@ -51,7 +47,7 @@ static size_t round64(size_t bytes)
 
 static void cut_pixels(work *job)
 {
-    const int run = job->by_batch ? job->dy->n : job->dy->w, chunk = job->dy_copied ? CHUNK_COPIED : CHUNK;
+    const int run = job->by_batch ? job->dy->n : job->dy->w, chunk = job->copied ? CHUNK_COPIED : CHUNK;
     job->runs = job->by_batch ? job->dy->h * job->dy->w : job->dy->n * job->dy->h;
     job->chunk_runs = pinion__opencl_ceil(chunk, run);
     /* Pieces of whole chunks. */
@@ -61,42 +57,29 @@ static void cut_pixels(work *job)
     job->pieces = pinion__opencl_ceil(job->runs, job->piece_runs);
 }
 
-/* Patches take the gradients of a filter's taps for one run of channels: they have to stand side by side. */
-static void use_patches(work *job)
-{
-    const int channels = job->conv.taps * job->x.c;
-    job->patches = true;
-    job->conv = (pinion__opencl_conv){.r = 1, .s = 1, .taps = 1, .stride_h = 1, .stride_w = 1};
-    job->x = (pinion__view){.n = job->dy->n, .h = job->dy->h, .w = job->dy->w, .c = channels, .ld = channels};
-    job->dw = (pinion__view){.n = job->dy->c, .h = 1, .w = 1, .c = channels, .ld = channels};
-}
-
 static work work_of(const pinion__args *args, const pinion__opencl_tile *tile, bool copied)
 {
     work job = {.args = args,
                 .tile = tile,
                 .conv = pinion__opencl_conv_of(args),
-                .x = args->operand[PINION__CONV_BACKWARD_WEIGHTS_X],
+                .x = &args->operand[PINION__CONV_BACKWARD_WEIGHTS_X],
                 .dy = &args->operand[PINION__CONV_BACKWARD_WEIGHTS_DY],
-                .dw = *pinion__launch_sink_view(args),
-                .dy_copied = copied};
+                .dw = pinion__launch_sink_view(args),
+                .copied = copied};
     const int columns = pinion__tile_columns(tile);
-    if (!copied && job.conv.taps > 1 && job.conv.taps * job.x.c <= columns && pinion__view_dense(&job.dw))
-        use_patches(&job);
-    job.x_copied = copied || job.patches;
     job.by_batch = copied && job.dy->n >= job.dy->w;
-    job.panels = pinion__opencl_ceil(job.x.c, columns);
+    job.panels = pinion__opencl_ceil(job.x->c, columns);
     job.tiles = pinion__opencl_ceil(job.dy->c, tile->rows);
     job.group = job.tiles < tile->tiles ? job.tiles : tile->tiles;
     job.groups = pinion__opencl_ceil(job.tiles, job.group);
     cut_pixels(&job);
     job.inputs = job.panels * columns;
     job.outputs = job.tiles * tile->rows;
-    job.direct = job.pieces == 1 && !args->update && job.inputs == job.x.c && job.outputs == job.dy->c;
-    if (job.x_copied)
-        job.x_bytes = round64(pinion__view_pixels(&job.x) * (size_t)job.inputs * sizeof(float));
-    if (copied)
+    job.direct = job.pieces == 1 && !args->update && job.inputs == job.x->c && job.outputs == job.dy->c;
+    if (copied) {
+        job.x_bytes = round64(pinion__view_pixels(job.x) * (size_t)job.inputs * sizeof(float));
         job.dy_bytes = round64(pinion__view_pixels(job.dy) * (size_t)job.outputs * sizeof(float));
+    }
     if (!job.direct)
         job.sums_bytes = round64((size_t)job.pieces * (size_t)job.outputs * (size_t)job.conv.taps * (size_t)job.inputs *
                                  sizeof(float));
@@ -107,8 +90,8 @@ static work work_of(const pinion__args *args, const pinion__opencl_tile *tile, b
 static bool applicable(const pinion__args *args, const pinion__opencl_tile *tile, bool copied)
 {
     const work job = work_of(args, tile, copied);
-    return pinion__opencl_view_indexable(&args->operand[PINION__CONV_BACKWARD_WEIGHTS_X]) &&
-           pinion__opencl_view_indexable(job.dy) && pinion__opencl_view_indexable(&job.dw) &&
+    return pinion__opencl_view_indexable(job.x) && pinion__opencl_view_indexable(job.dy) &&
+           pinion__opencl_view_indexable(job.dw) &&
            pinion__opencl_indexable((job.x_bytes + job.dy_bytes + job.sums_bytes + job.bias_bytes) / sizeof(float));
 }
 
@@ -151,20 +134,6 @@ static void copy(const work *job, int operand, int lanes, size_t offset)
                        (const size_t[3]){GROUP, 1, 1});
 }
 
-static void copy_patches(const work *job)
-{
-    const pinion__opencl_conv conv = pinion__opencl_conv_of(job->args);
-    const pinion__view *x = &job->args->operand[PINION__CONV_BACKWARD_WEIGHTS_X], *dy = job->dy;
-    const int pixels = (int)pinion__view_pixels(dy);
-    pinion__launch launch;
-    pinion__launch_begin(&launch, job->args, "conv2d_backward_weights", "pack_patches", job->tile->options);
-    pinion__launch_operand(&launch, PINION__CONV_BACKWARD_WEIGHTS_X);
-    PINION__LAUNCH_INTS(&launch, (int)x->ld, x->c, x->h, x->w, dy->h, dy->w, pixels, conv.stride_h, conv.stride_w,
-                        conv.pad_h, conv.pad_w, conv.r, conv.s);
-    pinion__launch_scratch(&launch, 0);
-    pinion__launch_run_flat(&launch, (size_t)pixels);
-}
-
 static void launch_source(pinion__launch *launch, int operand, bool copied, const steps *from, size_t offset)
 {
     if (copied)
@@ -176,17 +145,17 @@ static void launch_source(pinion__launch *launch, int operand, bool copied, cons
 
 static void reduce(const work *job)
 {
-    const pinion__view *x = &job->x, *dy = job->dy;
+    const pinion__view *x = job->x, *dy = job->dy;
     const pinion__opencl_conv *conv = &job->conv;
-    const int tap = job->direct ? (int)job->dw.ld : job->inputs, output = conv->taps * tap;
+    const int tap = job->direct ? (int)job->dw->ld : job->inputs, output = conv->taps * tap;
     const int columns = pinion__tile_columns(job->tile), rows = job->tile->rows;
-    const steps of_x = job->x_copied ? copied_steps(job, x, columns) : steps_in_place(x, columns);
-    const steps of_dy = job->dy_copied ? copied_steps(job, dy, rows) : steps_in_place(dy, rows);
+    const steps of_x = job->copied ? copied_steps(job, x, columns) : steps_in_place(x, columns);
+    const steps of_dy = job->copied ? copied_steps(job, dy, rows) : steps_in_place(dy, rows);
     pinion__launch launch;
     pinion__launch_begin(&launch, job->args, "conv2d_backward_weights", "reduce", job->tile->options);
-    launch_source(&launch, PINION__CONV_BACKWARD_WEIGHTS_X, job->x_copied, &of_x, 0);
+    launch_source(&launch, PINION__CONV_BACKWARD_WEIGHTS_X, job->copied, &of_x, 0);
     PINION__LAUNCH_INTS(&launch, x->h, x->w);
-    launch_source(&launch, PINION__CONV_BACKWARD_WEIGHTS_DY, job->dy_copied, &of_dy, job->x_bytes);
+    launch_source(&launch, PINION__CONV_BACKWARD_WEIGHTS_DY, job->copied, &of_dy, job->x_bytes);
     PINION__LAUNCH_INTS(&launch, dy->n, dy->h, dy->w);
     if (job->direct)
         pinion__launch_operand(&launch, PINION__CONV_BACKWARD_WEIGHTS_DW);
@@ -194,8 +163,8 @@ static void reduce(const work *job)
         pinion__launch_scratch(&launch, job->x_bytes + job->dy_bytes);
     PINION__LAUNCH_INTS(&launch, job->outputs * output, output, tap, job->direct && job->args->accumulate,
                         conv->stride_h, conv->stride_w, conv->pad_h, conv->pad_w, conv->r, conv->s, job->by_batch,
-                        job->runs, job->piece_runs, job->chunk_runs, job->x_copied ? job->inputs : x->c,
-                        job->dy_copied ? job->outputs : dy->c, job->group);
+                        job->runs, job->piece_runs, job->chunk_runs, job->copied ? job->inputs : x->c,
+                        job->copied ? job->outputs : dy->c, job->group);
     pinion__launch_run(&launch, (const size_t[3]){(size_t)job->panels, (size_t)job->groups, (size_t)job->pieces},
                        job->tile->local);
 }
@@ -210,17 +179,15 @@ static void finish(const work *job)
     pinion__launch launch;
     pinion__launch_begin(&launch, job->args, "gradient_sums", "finish", options);
     pinion__launch_scratch(&launch, job->x_bytes + job->dy_bytes);
-    PINION__LAUNCH_INTS(&launch, job->pieces, job->outputs * job->conv.taps * job->inputs, job->inputs, job->x.c, rows,
-                        (int)job->dw.ld);
+    PINION__LAUNCH_INTS(&launch, job->pieces, job->outputs * job->conv.taps * job->inputs, job->inputs, job->x->c, rows,
+                        (int)job->dw->ld);
     pinion__launch_sink(&launch, job->args);
-    pinion__launch_run_flat(&launch, (size_t)pinion__opencl_ceil(job->x.c, vector) * (size_t)rows);
+    pinion__launch_run_flat(&launch, (size_t)pinion__opencl_ceil(job->x->c, vector) * (size_t)rows);
 }
 
 static void run(const pinion__args *args, const pinion__opencl_tile *tile, bool copied)
 {
     const work job = work_of(args, tile, copied);
-    if (job.patches)
-        copy_patches(&job);
     if (copied) {
         copy(&job, PINION__CONV_BACKWARD_WEIGHTS_X, pinion__tile_columns(tile), 0);
         copy(&job, PINION__CONV_BACKWARD_WEIGHTS_DY, tile->rows, job.x_bytes);

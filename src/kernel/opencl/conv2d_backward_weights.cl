@@ -30,30 +30,6 @@ __kernel void pack_pixels(const __global float *x, int x_offset, int ld, int cha
         to[c] = c < count ? from[c] : 0.0f;
 }
 
-/* The channels of all taps of each pixel of the output side by side, COLUMNS of them: lanes behind them and pixels
- * outside are 0. Id: pixel. */
-__kernel void pack_patches(const __global float *x, int x_offset, int ld, int channels, int h, int w, int p_count,
-                           int q_count, int pixels, int stride_h, int stride_w, int pad_h, int pad_w, int taps_h,
-                           int taps_w, __global float *out, int out_offset)
-{
-    const int pixel = (int)get_global_id(0);
-    if (pixel >= pixels)
-        return;
-    const int n = pixel / q_count / p_count, y0 = pixel / q_count % p_count * stride_h - pad_h;
-    const int x0 = pixel % q_count * stride_w - pad_w;
-    __global float *to = out + out_offset + pixel * COLUMNS;
-    int lane = 0;
-    for (int y = y0; y < y0 + taps_h; y++)
-        for (int column = x0; column < x0 + taps_w; column++) {
-            const bool inside = y >= 0 && y < h && column >= 0 && column < w;
-            const __global float *from = x + x_offset + (inside ? ((n * h + y) * w + column) * ld : 0);
-            for (int c = 0; c < channels; c++)
-                to[lane++] = inside ? from[c] : 0.0f;
-        }
-    while (lane < COLUMNS)
-        to[lane++] = 0.0f;
-}
-
 /* The products of all pixels of a run. */
 #define ADD_RUN(x_vector, dy_element)                                                                                  \
     for (int left = count; left > 0; left--, a += dy_step, b += x_step) {                                              \

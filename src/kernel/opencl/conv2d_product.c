@@ -33,11 +33,19 @@ const pinion__opencl_tile pinion__tile_4x2x4 = {.rows = 4,
                                                 .items = 512,
                                                 .options = "-DROWS=4 -DVECTORS=2 -DVECTOR=4 -DSTEP=4"};
 
+static bool known(const pinion__processor *on)
+{
+    return on && on->kernel_kind == PINION__PROCESSOR_OPENCL && strcmp(on->class_->kind, "opencl") == 0;
+}
+
 bool pinion__tile_suits(const pinion__args *args, const pinion__opencl_tile *tile)
 {
-    const pinion__processor *on = args->processor;
-    const bool known = on && on->kernel_kind == PINION__PROCESSOR_OPENCL && strcmp(on->class_->kind, "opencl") == 0;
-    return !known || pinion__launch_lanes(args) <= tile->vector;
+    return !known(args->processor) || pinion__launch_lanes(args) <= tile->vector;
+}
+
+bool pinion__local_suits(const pinion__args *args, size_t bytes)
+{
+    return !known(args->processor) || bytes <= pinion__launch_local_bytes(args);
 }
 
 /* One direction of a product: grid position i reads source position i*step + first + j*tap at its tap j, which is tap

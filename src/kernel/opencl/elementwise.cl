@@ -46,6 +46,25 @@ __kernel void add_forward(const __global float *a, int a_offset, int a_ld, const
     }
 }
 
+/* y = activation(y + bias + addend), either of which may be absent: a row is a pixel. */
+__kernel void finish_product(__global float *y, int y_offset, int y_ld, const __global float *bias, int bias_offset,
+                             const __global float *addend, int addend_offset, int addend_ld, int with_bias,
+                             int with_addend, ROWS_PARAMETERS, float low, float high)
+{
+    const row_item at = ROW_ITEM;
+    y += y_offset + at.row * y_ld;
+    addend += addend_offset + at.row * addend_ld;
+    bias += bias_offset;
+    for (int i = at.first; i < at.end; i += VECTOR) {
+        vf sum = vf_load_some(y + i, ROW_LEFT(at, i));
+        if (with_bias)
+            sum += vf_load_some(bias + i, ROW_LEFT(at, i));
+        if (with_addend)
+            sum += vf_load_some(addend + i, ROW_LEFT(at, i));
+        vf_store_some(y + i, activate(sum, low, high), ROW_LEFT(at, i));
+    }
+}
+
 /* dx = dy */
 __kernel void pass_backward(const __global float *dy, int dy_offset, int dy_ld, __global float *dx, int dx_offset,
                             int dx_ld, ROWS_PARAMETERS, int accumulate)

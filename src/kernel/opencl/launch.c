@@ -190,3 +190,8 @@ int pinion__launch_lanes(const pinion__args *args)
 {
     return pinion__opencl_processor_of(args->processor)->device.lanes;
 }
+
+size_t pinion__launch_local_bytes(const pinion__args *args)
+{
+    return pinion__opencl_processor_of(args->processor)->device.local_bytes;
+}

@@ -43,6 +43,8 @@ void pinion__launch_run_flat(pinion__launch *launch, size_t items);
 
 /* Floats in a vector that the device of args->processor likes: 1, 2, 4, 8 or 16. */
 int pinion__launch_lanes(const pinion__args *args);
+/* Local memory of a work group. */
+size_t pinion__launch_local_bytes(const pinion__args *args);
 
 /* Exported bodies are pinion__opencl_NAME. */
 #define PINION__OPENCL_KERNEL(name) const pinion__kernel_body pinion__opencl_##name

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Winograd's minimal filtering F(OUT x OUT, 3x3), OUT 4 or 2 (kernel/cpu/winograd.h has the formula, its source and the
- * bound of its rounding errors): the transforms of one dimension on vectors of channels, whose elements stand `step`
- * apart, and the transform of patches. F(4,3) has the points 0, +-3/4, +-3/2 and infinity, F(2,3) 0, +-1 and infinity.
+ * Winograd's minimal filtering F(4x4, 3x3) (kernel/cpu/winograd.h has the formula, its source and the bound of its
+ * rounding errors): the transforms of one dimension on vectors of channels, whose elements stand `step` apart, and the
+ * transform of patches. The points are 0, +-3/4, +-3/2 and infinity.
  *
  * Transformed tensors are [frequency][tile][channel]: `plane` floats a frequency, `ld` a tile.
  */
 #include "vector.cl"
 
+#define OUT 4
 #define IN (OUT + 2)
 #define FREQUENCIES (IN * IN)
 #define COLUMNS (VECTORS * VECTOR)
@@ -28,7 +29,6 @@ inline vf plus(vf sum, float factor, vf v)
 /* B': IN inputs to IN frequencies. */
 inline void to_frequencies(const vf *in, vf *out, const int step)
 {
-#if OUT == 4
     const vf d0 = in[0], d1 = in[step], d2 = in[2 * step], d3 = in[3 * step], d4 = in[4 * step], d5 = in[5 * step];
     const float middle = -(SQUARE_A + SQUARE_B), ends = SQUARE_A * SQUARE_B;
     const vf even_a = plus(d4, -SQUARE_B, d2), odd_a = POINT_A * plus(d3, -SQUARE_B, d1);
@@ -39,20 +39,12 @@ inline void to_frequencies(const vf *in, vf *out, const int step)
     out[3 * step] = even_b + odd_b;
     out[4 * step] = even_b - odd_b;
     out[5 * step] = plus(plus(d5, middle, d3), ends, d1);
-#else
-    const vf d0 = in[0], d1 = in[step], d2 = in[2 * step], d3 = in[3 * step];
-    out[0] = d0 - d2;
-    out[step] = d1 + d2;
-    out[2 * step] = d2 - d1;
-    out[3 * step] = d1 - d3;
-#endif
 }
 
 /* G: 3 taps to IN frequencies. */
 inline void taps_to_frequencies(const vf *in, const int in_step, vf *out, const int step)
 {
     const vf g0 = in[0], g1 = in[in_step], g2 = in[2 * in_step];
-#if OUT == 4
     const vf even_a = NORM_A * plus(g0, SQUARE_A, g2), even_b = NORM_B * plus(g0, SQUARE_B, g2);
     const float odd_a = POINT_A * NORM_A, odd_b = POINT_B * NORM_B;
     out[0] = NORM_0 * g0;
@@ -61,19 +53,11 @@ inline void taps_to_frequencies(const vf *in, const int in_step, vf *out, const 
     out[3 * step] = plus(even_b, odd_b, g1);
     out[4 * step] = plus(even_b, -odd_b, g1);
     out[5 * step] = g2;
-#else
-    const vf even = 0.5f * (g0 + g2), odd = 0.5f * g1;
-    out[0] = g0;
-    out[step] = even + odd;
-    out[2 * step] = even - odd;
-    out[3 * step] = g2;
-#endif
 }
 
 /* A': IN frequencies to OUT outputs. */
 inline void to_outputs(const vf *in, const int step, vf *out, const int out_step)
 {
-#if OUT == 4
     const vf even_a = in[step] + in[2 * step], odd_a = in[step] - in[2 * step];
     const vf even_b = in[3 * step] + in[4 * step], odd_b = in[3 * step] - in[4 * step];
     const float cube_a = POINT_A * SQUARE_A, cube_b = POINT_B * SQUARE_B;
@@ -81,16 +65,11 @@ inline void to_outputs(const vf *in, const int step, vf *out, const int out_step
     out[out_step] = plus(POINT_A * odd_a, POINT_B, odd_b);
     out[2 * out_step] = plus(SQUARE_A * even_a, SQUARE_B, even_b);
     out[3 * out_step] = plus(plus(in[5 * step], cube_a, odd_a), cube_b, odd_b);
-#else
-    out[0] = in[0] + (in[step] + in[2 * step]);
-    out[out_step] = in[step] - in[2 * step] - in[3 * step];
-#endif
 }
 
 /* A: OUT gradients of outputs to IN frequencies. */
 inline void gradients_to_frequencies(const vf *in, const int in_step, vf *out, const int step)
 {
-#if OUT == 4
     const vf e0 = in[0], e1 = in[in_step], e2 = in[2 * in_step], e3 = in[3 * in_step];
     const vf even_a = plus(e0, SQUARE_A, e2), even_b = plus(e0, SQUARE_B, e2);
     const vf odd_a = POINT_A * plus(e1, SQUARE_A, e3), odd_b = POINT_B * plus(e1, SQUARE_B, e3);
@@ -100,31 +79,17 @@ inline void gradients_to_frequencies(const vf *in, const int in_step, vf *out, c
     out[3 * step] = even_b + odd_b;
     out[4 * step] = even_b - odd_b;
     out[5 * step] = e3;
-#else
-    const vf e0 = in[0], e1 = in[in_step];
-    out[0] = e0;
-    out[step] = e0 + e1;
-    out[2 * step] = e0 - e1;
-    out[3 * step] = -e1;
-#endif
 }
 
 /* G': IN frequencies to 3 taps. */
 inline void frequencies_to_taps(const vf *in, const int step, vf *out, const int out_step)
 {
-#if OUT == 4
     const vf even_a = NORM_A * (in[step] + in[2 * step]), even_b = NORM_B * (in[3 * step] + in[4 * step]);
     const vf odd_a = in[step] - in[2 * step], odd_b = in[3 * step] - in[4 * step];
     const float factor_a = POINT_A * NORM_A, factor_b = POINT_B * NORM_B;
     out[0] = plus(even_a + even_b, NORM_0, in[0]);
     out[out_step] = plus(factor_a * odd_a, factor_b, odd_b);
     out[2 * out_step] = plus(plus(in[5 * step], SQUARE_A, even_a), SQUARE_B, even_b);
-#else
-    const vf even = 0.5f * (in[step] + in[2 * step]);
-    out[0] = in[0] + even;
-    out[out_step] = 0.5f * (in[step] - in[2 * step]);
-    out[2 * out_step] = even + in[3 * step];
-#endif
 }
 
 /* The pixels of a patch of SIZE x SIZE from pixel (y, x) on, a column of it; those outside are 0. */

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+# CLBlast of the system, for the rows of src/kernel/clblast (PINION_CLBLAST), and the loader of OpenCL that it uses.
+if(PINION_CLBLAST)
+  find_path(CLBLAST_INCLUDE_DIR clblast_c.h)
+  find_library(CLBLAST_LIBRARY clblast)
+  find_library(OPENCL_LIBRARY NAMES OpenCL libOpenCL.so.1)
+  if(NOT PINION_OPENCL)
+    message(FATAL_ERROR "PINION_CLBLAST=ON: CLBlast's kernels run on OpenCL devices: PINION_OPENCL has to be on")
+  elseif(NOT CLBLAST_INCLUDE_DIR OR NOT CLBLAST_LIBRARY OR NOT OPENCL_LIBRARY)
+    message(FATAL_ERROR "PINION_CLBLAST=ON: CLBlast was not found (Debian's package: libclblast-dev)")
+  endif()
+  file(STRINGS ${CLBLAST_INCLUDE_DIR}/clblast_c.h clblast_temporary REGEX "CLBlastSGemmTempBufferSize")
+  if(NOT clblast_temporary)
+    message(FATAL_ERROR "PINION_CLBLAST=ON: CLBlast of ${CLBLAST_INCLUDE_DIR} is older than 1.5: it takes no temporary buffers")
+  endif()
+  add_library(pinion_clblast INTERFACE)
+  target_include_directories(pinion_clblast SYSTEM INTERFACE ${CLBLAST_INCLUDE_DIR})
+  target_link_libraries(pinion_clblast INTERFACE ${CLBLAST_LIBRARY} ${OPENCL_LIBRARY})
+  # What users of the static library link besides.
+  set(PINION_CLBLAST_LIBRARIES ${CLBLAST_LIBRARY} ${OPENCL_LIBRARY})
+  list(JOIN PINION_CLBLAST_LIBRARIES " " PINION_CLBLAST_LIBS)
+  string(PREPEND PINION_CLBLAST_LIBS " ")
+endif()
