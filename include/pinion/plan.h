@@ -177,6 +177,23 @@ int pinion_plan_save(const pinion_plan *plan, const char *path);
 int pinion_runner_create(const pinion_plan *plan, pinion_runner **out);
 void pinion_runner_destroy(pinion_runner *runner);
 
+/* Memory for a batch where the processors of the plan read it without a copy: a device that shares the host's memory
+ * reads what the caller wrote, a device with memory of its own fetches it from here. Images anywhere else are copied
+ * first if a device reads them. The memory is the runner's and lives as long as it. There are PINION_INPUT_SLOTS slots,
+ * 0 … PINION_INPUT_SLOTS - 1, each allocated when it is first asked for, and at the same address ever after: room for a
+ * whole batch of images (batch, h, w, c) fp32 and of labels (batch); labels may be NULL. Bytes that the caller has not
+ * written may have any value.
+ *
+ * A step that is given a slot's `images` (its first address) takes that slot: from the call of pinion_runner_train or
+ * pinion_runner_infer until it returns, nobody else reads or writes there. Meanwhile other threads may write the other
+ * slots. Steps leave what the caller has written, but an inference of fewer images than the batch sets those behind
+ * them to zero; labels that lie elsewhere than the slot's are copied, over those in it.
+ *
+ * Like steps, this is called by one thread at a time. PINION_EINVAL: no such slot; PINION_ENOMEM, PINION_EDEVICE: it
+ * could not be allocated. On failure *images and *labels are untouched. */
+enum { PINION_INPUT_SLOTS = 8 };
+int pinion_runner_input(pinion_runner *runner, int slot, float **images, int32_t **labels);
+
 /* Steps and inferences return PINION_EDEVICE when a device fails: weights are then lost or half updated, and the runner
  * refuses to go on.
  *
@@ -197,7 +214,8 @@ int pinion_runner_train(pinion_runner *runner, const float *images, const int32_
 
 /* What a runner has done. */
 typedef struct pinion_runner_info {
-    int64_t copied_bytes; /* between host and devices, by the last step or inference; 0 where they share memory */
+    int64_t copied_bytes; /* between host and devices, by the last step or inference; 0 where they share memory and
+                             the batch lies in a slot of pinion_runner_input */
 } pinion_runner_info;
 
 pinion_runner_info pinion_runner_get_info(const pinion_runner *runner); /* NULL: zeros */

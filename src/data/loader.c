@@ -22,8 +22,7 @@
 enum { DEFAULT_AHEAD = 3, MAX_AHEAD = 1024, MAX_BATCH = 65536 };
 
 typedef struct slot {
-    float *images;
-    int32_t *labels;
+    pinion__loader_slot at;
     int count;
     int64_t epoch, index;
 } slot;
@@ -38,6 +37,7 @@ struct pinion__loader {
     unsigned char *pixels;
     slot *slots;
     int64_t slot_count;
+    bool borrowed; /* the memory of the slots */
 
     pthread_t thread;
     bool started;
@@ -87,12 +87,12 @@ static int fill_slot(pinion__loader *self, slot *into, int64_t epoch, int64_t in
         pinion__transform transform =
             pinion__transform_draw(self->image, options->augment, options->seed, epoch, sample);
         pinion__transform_apply(&transform, &self->normaliser, self->image, self->pixels,
-                                into->images + (size_t)i * values);
-        into->labels[i] = label;
+                                into->at.images + (size_t)i * values);
+        into->at.labels[i] = label;
     }
     size_t missing = (size_t)(options->batch - into->count);
-    memset(into->images + (size_t)into->count * values, 0, missing * values * sizeof(float));
-    memset(into->labels + into->count, 0, missing * sizeof(int32_t));
+    memset(into->at.images + (size_t)into->count * values, 0, missing * values * sizeof(float));
+    memset(into->at.labels + into->count, 0, missing * sizeof(int32_t));
 fail:
     return status;
 }
@@ -198,10 +198,15 @@ static int allocate_slots(pinion_context *ctx, pinion__loader *self)
                    "out of memory: a batch of %zu images is too large", batch);
     PINION_TRY(pinion__alloc_zeroed(ctx, (size_t)self->slot_count, sizeof *self->slots, "a loader", &self->slots));
     for (int64_t i = 0; i < self->slot_count; i++) {
-        PINION_TRY(pinion__alloc_aligned(ctx, batch * values * sizeof(float), 64, "a batch of images",
-                                         &self->slots[i].images));
-        PINION_TRY(pinion__alloc(ctx, batch, sizeof(int32_t), "a batch of labels", &self->slots[i].labels));
+        pinion__loader_slot *at = &self->slots[i].at;
+        if (self->borrowed) {
+            *at = self->options.slots[i];
+            continue;
+        }
+        PINION_TRY(pinion__alloc_aligned(ctx, batch * values * sizeof(float), 64, "a batch of images", &at->images));
+        PINION_TRY(pinion__alloc(ctx, batch, sizeof(int32_t), "a batch of labels", &at->labels));
     }
+    self->options.slots = NULL; /* the list is the caller's */
     PINION_TRY(pinion__alloc(ctx, values, 1, "an image", &self->pixels));
     if (self->options.shuffle)
         PINION_TRY(
@@ -253,6 +258,7 @@ int pinion__loader_create(pinion_context *ctx, const pinion__loader_options *opt
     self->batches = pinion__loader_batches(options);
     /* One more than those kept ready: the one with the caller. */
     self->slot_count = (options->ahead ? options->ahead : DEFAULT_AHEAD) + 1;
+    self->borrowed = options->slots != NULL;
     pthread_mutex_init(&self->lock, NULL);
     pthread_cond_init(&self->ready, NULL);
     pthread_cond_init(&self->room, NULL);
@@ -283,9 +289,9 @@ void pinion__loader_destroy(pinion__loader *self)
     pinion_context *ctx = self->ctx;
     if (self->started)
         stop_thread(self);
-    for (int64_t i = 0; self->slots && i < self->slot_count; i++) {
-        pinion__release(ctx, self->slots[i].images);
-        pinion__release(ctx, self->slots[i].labels);
+    for (int64_t i = 0; self->slots && !self->borrowed && i < self->slot_count; i++) {
+        pinion__release(ctx, self->slots[i].at.images);
+        pinion__release(ctx, self->slots[i].at.labels);
     }
     pinion__release(ctx, self->slots);
     pinion__release(ctx, self->pixels);
@@ -326,7 +332,7 @@ int pinion__loader_next(pinion__loader *self, pinion__batch *out, int64_t *wait_
     int64_t waited;
     const slot *from = NULL;
     if (take_slot(self, &from, &waited)) {
-        *out = (pinion__batch){from->images, from->labels, from->count, from->epoch, from->index};
+        *out = (pinion__batch){from->at.images, from->at.labels, from->count, from->epoch, from->index};
     } else {
         PINION_FAIL_IF(self->end_status < 0, self->end_status, "%s", self->own->sentence);
         *out = (pinion__batch){.epoch = self->end_epoch, .index = self->batches};

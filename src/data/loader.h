@@ -12,6 +12,12 @@
 
 typedef struct pinion__loader pinion__loader;
 
+/* Memory for a batch. */
+typedef struct pinion__loader_slot {
+    float *images; /* aligned to 64 bytes */
+    int32_t *labels;
+} pinion__loader_slot;
+
 typedef struct pinion__loader_options {
     pinion_dataset *dataset;
     enum pinion_part part;
@@ -26,6 +32,9 @@ typedef struct pinion__loader_options {
     int64_t first_batch; /* within first_epoch */
     bool repeat;         /* epoch after epoch; off: one epoch, then count 0 */
     int ahead;           /* batches kept ready; 0: 3 */
+    /* ahead + 1 of them, in which batches are prepared in turn. The memory is borrowed: the loader's thread writes each
+     * but the one that was handed out last, until the loader is destroyed. NULL: memory of its own. */
+    const pinion__loader_slot *slots;
 } pinion__loader_options;
 
 typedef struct pinion__batch {

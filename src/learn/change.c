@@ -6,6 +6,7 @@
 #include "learn/checkpoint.h"
 #include "learn/trainer.h"
 #include "net/shared.h"
+#include "net/text.h"
 #include "plan/place.h"
 
 #include <inttypes.h>
@@ -24,6 +25,25 @@ bool pinion__trainer_has_device(const pinion_trainer *trainer)
 static bool has_failed(const pinion__processor *processor)
 {
     return atomic_load(&processor->failure) != 0;
+}
+
+/* The checkpoints to come name the processors that are left: "cpu/1" for the second of that name, "cpu/1#2", too. */
+static int name_processors(pinion_trainer *trainer)
+{
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    const pinion__processors *list = &trainer->processors;
+    pinion__text text = {.ctx = ctx};
+    for (int i = 0; i < list->count; i++) {
+        const char *name = list->at[i]->name;
+        PINION_TRY(pinion__text_add(&text, "%s%.*s", i ? "," : "", (int)strcspn(name, "#"), name));
+    }
+    pinion__release(ctx, trainer->list);
+    trainer->options.processors = trainer->list = text.bytes;
+    text.bytes = NULL;
+fail:
+    pinion__release(ctx, text.bytes);
+    return status;
 }
 
 /* Destroys the processors that failed; the CPU stands in where none is left. A way of placing that named one of them is
@@ -45,6 +65,7 @@ static int drop_failed(pinion_trainer *trainer)
         PINION_TRY(pinion__processors_choose(ctx, "cpu", list));
     if (!pinion__place_is_way(trainer->options.place, list->at, list->count))
         trainer->options.place = NULL;
+    PINION_TRY(name_processors(trainer));
 fail:
     return status;
 }

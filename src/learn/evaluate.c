@@ -6,7 +6,7 @@
  */
 #include "learn/evaluate.h"
 
-#include "data/loader.h"
+#include "learn/feed.h"
 #include "learn/split.h"
 #include "net/network.h"
 #include "plan/place.h"
@@ -14,6 +14,8 @@
 
 #include <math.h>
 #include <string.h>
+
+enum { SLOTS = 2 };
 
 struct pinion__evaluator {
     pinion_context *ctx;
@@ -51,6 +53,7 @@ int pinion__evaluator_create(const pinion_network *network, const pinion__proces
     PINION_TRY(
         pinion__plan_create_tuned(network, &options, &tuning, processors->at, processors->count, &evaluator->plan));
     PINION_TRY(pinion__runner_create_in(evaluator->plan, trainer, &evaluator->runner));
+    PINION_TRY(pinion__feed_prepare(evaluator->runner, SLOTS));
     PINION_TRY(pinion__alloc(ctx, (size_t)like->batch * (size_t)evaluator->classes, sizeof(float), "logits",
                              &evaluator->logits));
     *out = evaluator;
@@ -119,7 +122,7 @@ int pinion__evaluator_run(pinion__evaluator *evaluator, pinion_dataset *dataset,
     pinion__loader *loader = NULL;
     pinion__loader_options options = {
         .dataset = dataset, .part = part, .subset = subset, .subset_count = count, .batch = evaluator->batch};
-    PINION_TRY(pinion__loader_create(ctx, &options, &loader));
+    PINION_TRY(pinion__feed_create(evaluator->runner, SLOTS, &options, &loader));
 
     int64_t seen = 0, hits = 0;
     double loss = 0;

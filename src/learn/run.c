@@ -6,8 +6,8 @@
  * evaluation that a device fails is done again from the last checkpoint, on the processors that are left.
  */
 #include "base/clock.h"
-#include "data/loader.h"
 #include "learn/checkpoint.h"
+#include "learn/feed.h"
 #include "learn/pace.h"
 #include "learn/schedule.h"
 #include "learn/trainer.h"
@@ -46,14 +46,18 @@ static bool epoch_is_due(const pinion_trainer *trainer)
     return progress->batch == trainer->batches || (progress->batch > 0 && progress->step == trainer->steps);
 }
 
+static void close_loader(session *run)
+{
+    pinion__loader_destroy(run->loader); /* its batches may lie in the runner's memory */
+    run->loader = NULL;
+}
+
 static int open_loader(session *run)
 {
     pinion_trainer *trainer = run->trainer;
     pinion_context *ctx = trainer->ctx;
     int status = PINION_OK;
     const pinion__progress *progress = &trainer->progress;
-    pinion__loader_destroy(run->loader);
-    run->loader = NULL;
     bool next = progress->batch == trainer->batches;
     pinion__loader_options options = {
         .dataset = trainer->dataset,
@@ -69,7 +73,7 @@ static int open_loader(session *run)
         .first_batch = next ? 0 : progress->batch,
         .repeat = true,
     };
-    PINION_TRY(pinion__loader_create(ctx, &options, &run->loader));
+    PINION_TRY(pinion__feed_create(trainer->runner, PINION__TRAINER_SLOTS, &options, &run->loader));
 fail:
     return status;
 }
@@ -274,8 +278,7 @@ static int recover(session *run)
     int status = PINION_OK;
     pinion__change_text text;
     pinion_change_report report;
-    pinion__loader_destroy(run->loader); /* its batches may lie in the runner's memory */
-    run->loader = NULL;
+    close_loader(run);
     PINION_TRY(pinion__trainer_recover(run->trainer, &text, &report));
     if (!run->callbacks->changed)
         pinion__log(ctx, PINION_LOG_WARNING,
@@ -299,7 +302,9 @@ static int replan(session *run)
     pinion_change_report report;
     snprintf(cause, sizeof cause, "steps take %.1f ms where %.1f were expected", pinion__pace_median(&run->pace),
              run->pace.expected_ms);
+    close_loader(run);
     PINION_TRY(pinion__trainer_replan(run->trainer, &report));
+    PINION_TRY(open_loader(run));
     report.cause = cause;
     pinion__pace_begin(&run->pace, report.predicted_ms, true);
     tell(run, &report);
@@ -389,7 +394,7 @@ int pinion_trainer_run(pinion_trainer *trainer, const pinion_train_callbacks *ca
     if (result)
         summarise(&run, result);
 fail:
-    pinion__loader_destroy(run.loader);
+    close_loader(&run);
     pinion__release(ctx, run.step_ms);
     return status;
 }

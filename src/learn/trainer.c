@@ -5,12 +5,13 @@
  */
 #include "learn/trainer.h"
 
-#include "data/loader.h"
 #include "learn/checkpoint.h"
+#include "learn/feed.h"
 #include "learn/options.h"
 #include "learn/split.h"
 #include "net/shared.h"
 #include "net/text.h"
+#include "plan/place.h"
 
 #include <math.h>
 #include <string.h>
@@ -135,6 +136,7 @@ int pinion__trainer_build(pinion_trainer *trainer, enum pinion__isa isa, pinion_
     PINION_TRY(
         pinion__plan_create_tuned(trainer->network, &plan, &tuning, processors->at, processors->count, &trainer->plan));
     PINION_TRY(pinion_runner_create(trainer->plan, &trainer->runner));
+    PINION_TRY(pinion__feed_prepare(trainer->runner, PINION__TRAINER_SLOTS));
     if (options->trace)
         PINION_TRY(pinion_runner_set_trace(trainer->runner, options->trace));
     if (trainer->validation_subset || pinion_dataset_get_info(trainer->dataset).test_count > 0)
@@ -185,6 +187,14 @@ fail:
     return status;
 }
 
+/* The checkpoint holds the plan: a training that is resumed does not need the file that the plan came from. */
+static void forget_plan_file(pinion_trainer *trainer)
+{
+    const pinion__processors *list = &trainer->processors;
+    if (!pinion__place_is_way(trainer->options.place, list->at, list->count))
+        trainer->options.place = NULL;
+}
+
 int pinion_trainer_create(pinion_network *network, pinion_dataset *dataset, const pinion_train_options *options,
                           pinion_trainer **out)
 {
@@ -209,6 +219,7 @@ int pinion_trainer_create(pinion_network *network, pinion_dataset *dataset, cons
     PINION_TRY(pinion__checkpoint_model(network, &trainer->model, &trainer->description));
     PINION_TRY(pinion__processors_choose(ctx, trainer->options.processors, &trainer->processors));
     PINION_TRY(pinion__trainer_build(trainer, ctx->isa, (pinion__given_kernels){NULL, NULL, 0}));
+    forget_plan_file(trainer);
     *out = trainer;
     trainer = NULL;
 fail:

@@ -25,6 +25,9 @@ typedef struct pinion__progress {
     double best_top1;  /* on the validation samples; NaN: none yet */
 } pinion__progress;
 
+/* Of the runner, in which batches are prepared where devices read them. */
+enum { PINION__TRAINER_SLOTS = 4 };
+
 struct pinion_trainer {
     pinion_context *ctx;
     pinion_network *network;      /* borrowed */

@@ -13,6 +13,8 @@ typedef struct pinion__slicing {
     pinion_plan *plan;
     int slices;
     int *tensor_of, *storage_of;   /* the piece of each tensor and storage there was, for each slice; -1: none yet */
+    bool *gathered;                /* of storages there were: the slices' pieces are copied into it */
+    bool *whole;                   /* of storages there were: it holds all samples */
     int turn[PINION__MAX_SLICES];  /* slices as their tasks stand */
     int first[PINION__MAX_SLICES]; /* samples in front of a slice */
     pinion__task *tasks;           /* the new list */
@@ -39,6 +41,21 @@ void pinion__slicing_assign(const pinion__slicing *s, pinion__task *task, int sl
 /* slices.c: a task for each slice; and sums of pieces, whole = ((first + second) + third) + fourth. */
 int pinion__slicing_slice(pinion__slicing *s, const pinion__task *of);
 int pinion__slicing_add(pinion__slicing *s, const pinion__task *of, const int pieces[], int whole);
+
+/* slices_whole.c: copies the pieces of a tensor into it; a backward_weights that is not cut. */
+int pinion__slicing_gather(pinion__slicing *s, const pinion__task *of, int tensor);
+/* The same of an activation, which does not change: the first time only. */
+int pinion__slicing_gather_once(pinion__slicing *s, const pinion__task *of, int tensor);
+int pinion__slicing_whole(pinion__slicing *s, const pinion__task *of);
+
+/* slices_joined.c: layers whose batch is not cut; the loss (layer -1) is behind them all. */
+static inline bool pinion__slicing_is_joined(const pinion__slicing *s, const pinion__task *task)
+{
+    return s->plan->joined && (task->layer < 0 || task->layer >= s->plan->joined);
+}
+bool pinion__slicing_has_weights(const pinion__op *op);
+void pinion__slicing_mark_whole(pinion__slicing *s);
+int pinion__slicing_join(pinion__slicing *s, const pinion__task *of);
 
 /* slices_batchnorm.c: batch normalisation forward, and its backward_weights. */
 int pinion__slicing_batchnorm(pinion__slicing *s, const pinion__task *of);

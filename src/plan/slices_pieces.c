@@ -41,6 +41,12 @@ fail:
     return status;
 }
 
+/* Bytes of the caller's batch in front of a slice. */
+static size_t bytes_before(const pinion__slicing *s, int storage, int slice)
+{
+    return s->plan->storages[storage].bytes / (size_t)s->plan->samples * (size_t)s->first[slice];
+}
+
 /* The storage of a slice's piece: its share of the bytes, or as many for what is no part of the batch. */
 static int piece_of_storage(pinion__slicing *s, int storage, int slice, bool share, int *out)
 {
@@ -54,12 +60,23 @@ static int piece_of_storage(pinion__slicing *s, int storage, int slice, bool sha
         if (share)
             made.bytes = sample * (size_t)s->plan->cut.n[slice];
         if (of->place != PINION__PLACE_ARENA)
-            made.begin = made.offset = sample * (size_t)s->first[slice];
+            made.begin = made.offset = bytes_before(s, storage, slice);
         PINION_TRY(pinion__slicing_storage(s, made, piece));
     }
     *out = *piece;
 fail:
     return status;
+}
+
+/* Slices of what the caller gives, which lies as he has it, can pass from hand to hand by themselves only where devices
+ * can address them; else they stay parts of one storage. */
+static bool is_indivisible(const pinion__slicing *s, int storage)
+{
+    const size_t alignment = pinion__plan_alignment(s->plan);
+    bool divisible = true;
+    for (int slice = 0; slice < s->slices; slice++)
+        divisible = divisible && bytes_before(s, storage, slice) % alignment == 0;
+    return s->plan->storages[storage].place != PINION__PLACE_ARENA && !divisible;
 }
 
 /* The piece of a tensor whose storage is divided with it, or has the same size in each slice. */
@@ -73,7 +90,10 @@ int pinion__slicing_piece(pinion__slicing *s, int tensor, int slice, int *out)
         bool share = pinion__slicing_divides(s, tensor);
         if (share)
             made.n = s->plan->cut.n[slice];
-        PINION_TRY(piece_of_storage(s, made.storage, slice, share, &made.storage));
+        if (share && (s->whole[made.storage] || is_indivisible(s, made.storage)))
+            made.offset += bytes_before(s, made.storage, slice);
+        else
+            PINION_TRY(piece_of_storage(s, made.storage, slice, share, &made.storage));
         PINION_TRY(pinion__build_alias(s->b, &made, piece));
     }
     *out = *piece;

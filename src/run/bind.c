@@ -28,10 +28,13 @@ static bool is_callers(const pinion__storage *storage)
     return storage->place == PINION__PLACE_BATCH || storage->place == PINION__PLACE_LABELS;
 }
 
-/* Does the storage of the caller lie in the runner's own block, because a device reads it? */
-static bool is_copied(const pinion_runner *runner, int storage)
+/* Index into runner->given; -1: only the host uses it. */
+static int given_of(const pinion_runner *runner, int storage)
 {
-    return runner->device && runner->hold_of[storage] >= 0 && is_callers(&runner->plan->storages[storage]);
+    for (int i = 0; i < runner->given_count; i++)
+        if (runner->given[i] == storage)
+            return i;
+    return -1;
 }
 
 static unsigned char *device_address(const pinion__span *span)
@@ -50,30 +53,37 @@ static pinion__span bind_span(const pinion_runner *runner, int storage, size_t o
     return span;
 }
 
-static int bind_operand(pinion_runner *runner, int t, int operand, bool device)
+static int add_patch(pinion_runner *runner, pinion__patch patch)
 {
     pinion_context *ctx = runner->ctx;
-    const pinion_plan *plan = runner->plan;
     int status = PINION_OK;
+    PINION_TRY(pinion__grow(ctx, &runner->patches, &runner->patch_capacity, runner->patch_count + 1,
+                            sizeof *runner->patches, "a runner"));
+    runner->patches[runner->patch_count++] = patch;
+fail:
+    return status;
+}
+
+/* An operand that the caller gives has a shape only, until there is a batch. */
+static int bind_operand(pinion_runner *runner, int t, int operand, bool device)
+{
+    const pinion_plan *plan = runner->plan;
     const pinion__tensor *tensor = &plan->tensors[plan->tasks[t].operand[operand]];
     const pinion__storage *storage = &plan->storages[tensor->storage];
     unsigned char *base = base_of(runner, storage);
     pinion__view *view = &runner->args[t].operand[operand];
-    if (is_copied(runner, tensor->storage))
-        base = runner->input.host + storage->offset;
-    if (base) {
+    if (!is_callers(storage)) {
         *view = pinion__tensor_view(tensor, base);
         if (device)
             runner->args[t].memory[operand] = bind_span(runner, tensor->storage, tensor->offset, &view->data);
         return PINION_OK;
     }
     *view = (pinion__view){.n = tensor->n, .h = tensor->h, .w = tensor->w, .c = tensor->c, .ld = tensor->ld};
-    PINION_TRY(pinion__grow(ctx, &runner->patches, &runner->patch_capacity, runner->patch_count + 1,
-                            sizeof *runner->patches, "a runner"));
-    runner->patches[runner->patch_count++] = (pinion__patch){
-        .task = t, .operand = operand, .place = storage->place, .offset = storage->begin + tensor->offset};
-fail:
-    return status;
+    pinion__patch patch = {.task = t, .operand = operand, .place = storage->place, .offset = tensor->offset};
+    patch.given = given_of(runner, tensor->storage);
+    if (patch.given < 0)
+        patch.offset += storage->begin;
+    return add_patch(runner, patch);
 }
 
 /* A task that prepares writes there: it has no scratch of its own. */
@@ -104,6 +114,9 @@ static int bind_task(pinion_runner *runner, int t)
     for (int i = 0; i < PINION__MAX_OPERANDS; i++)
         if (task->operand[i] >= 0)
             PINION_TRY(bind_operand(runner, t, i, processor->domain != NULL));
+    int given = task->hand_over.present ? given_of(runner, task->hand_over.storage) : -1;
+    if (given >= 0)
+        PINION_TRY(add_patch(runner, (pinion__patch){.task = t, .operand = -1, .given = given}));
 fail:
     return status;
 }
@@ -127,46 +140,76 @@ static void *caller_bytes(const void *block, size_t offset)
     return (unsigned char *)block + offset;
 }
 
-static size_t sample_elements(const pinion_plan *plan)
+static const unsigned char *given_bytes(const pinion_runner *runner, enum pinion__place place)
 {
-    const pinion_shape *shape = &plan->network->input;
-    return (size_t)shape->h * (size_t)shape->w * (size_t)shape->c;
+    return place == PINION__PLACE_BATCH ? (const unsigned char *)runner->images : (const unsigned char *)runner->labels;
 }
 
-static void copy_input(pinion_runner *runner)
+/* What devices use, if it does not lie there. */
+static void copy_input(pinion_runner *runner, const pinion__piece *pieces)
 {
-    const pinion_plan *plan = runner->plan;
-    for (size_t s = 0; s < plan->storage_count; s++) {
-        const pinion__storage *storage = &plan->storages[s];
-        if (!is_copied(runner, (int)s))
-            continue;
-        const void *from =
-            storage->place == PINION__PLACE_BATCH ? (const void *)runner->images : (const void *)runner->labels;
-        unsigned char *to = runner->input.host + storage->offset;
-        if (!from || from == to)
+    for (int i = 0; i < runner->given_count; i++) {
+        const pinion__storage *storage = &runner->plan->storages[runner->given[i]];
+        const unsigned char *from = given_bytes(runner, storage->place);
+        unsigned char *to = runner->input->room.host + pieces[i].at;
+        if (!from || from + storage->begin == to)
             continue; /* inference has no labels */
-        memcpy(to, (const unsigned char *)from + storage->begin, storage->bytes);
+        memcpy(to, from + storage->begin, storage->bytes);
         runner->copied_bytes += (int64_t)storage->bytes;
     }
+}
+
+/* What devices use is held by the host when a micro-batch begins, so it may be other memory than before. */
+static void bind_holds(pinion_runner *runner, const pinion__piece *pieces)
+{
+    for (int i = 0; i < runner->given_count; i++) {
+        pinion__hold *hold = &runner->holds[runner->hold_of[runner->given[i]]];
+        hold->memory = runner->input->room.memory;
+        hold->span = pieces[i].span;
+        hold->bytes = pieces[i].bytes;
+    }
+}
+
+/* An operand, or a hand-over, of what a device uses. */
+static void bind_piece(pinion_runner *runner, const pinion__patch *patch, const pinion__piece *piece)
+{
+    const pinion_plan *plan = runner->plan;
+    if (patch->operand < 0) {
+        pinion__hand_over_args *hand_over = &runner->hand_overs[patch->task];
+        hand_over->memory = runner->input->room.memory;
+        hand_over->span = piece->span;
+        hand_over->bytes = piece->bytes;
+        return;
+    }
+    pinion__args *args = &runner->args[patch->task];
+    void **address = &args->operand[patch->operand].data;
+    *address = runner->input->room.host + piece->at + patch->offset;
+    if (plan->processors[plan->tasks[patch->task].processor]->domain)
+        args->memory[patch->operand] =
+            bind_span(runner, runner->given[patch->given], piece->shift + patch->offset, address);
 }
 
 void pinion__runner_set_batch(pinion_runner *runner, const float *images, const int32_t *labels, int part)
 {
     const pinion_plan *plan = runner->plan;
+    const pinion__piece *pieces = pinion__runner_pieces(runner, part);
     int first = part * plan->samples;
-    runner->images = images + (size_t)first * sample_elements(plan);
-    runner->labels = labels ? labels + first : NULL;
+    runner->images = images;
+    runner->labels = labels;
     for (int t = 0; t < plan->part_end && plan->micro_batches > 1; t++) {
         runner->args[t].first_sample = plan->tasks[t].n0 + first;
         runner->args[t].accumulate = plan->tasks[t].accumulate || (plan->tasks[t].adds_up && part > 0);
     }
+    bind_holds(runner, pieces);
     for (size_t i = 0; i < runner->patch_count; i++) {
         const pinion__patch *patch = &runner->patches[i];
-        const void *block = patch->place == PINION__PLACE_BATCH ? (const void *)runner->images : runner->labels;
-        runner->args[patch->task].operand[patch->operand].data = caller_bytes(block, patch->offset);
+        if (patch->given >= 0)
+            bind_piece(runner, patch, &pieces[patch->given]);
+        else
+            runner->args[patch->task].operand[patch->operand].data =
+                caller_bytes(given_bytes(runner, patch->place), patch->offset);
     }
-    if (plan->input_bytes)
-        copy_input(runner);
+    copy_input(runner, pieces);
 }
 
 const void *pinion__runner_tensor(const pinion_runner *runner, int tensor)

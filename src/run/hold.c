@@ -16,7 +16,7 @@ static const pinion__room *room_of(const pinion_runner *runner, enum pinion__pla
     case PINION__PLACE_PREPARED:
         return &runner->prepared;
     default:
-        return &runner->input;
+        return &runner->copied.room;
     }
 }
 
@@ -188,15 +188,53 @@ static int do_errand(const errand *what)
     return PINION_OK;
 }
 
+void pinion__runner_part_span(const pinion_runner *runner, pinion__memory *memory, const pinion__span *span,
+                              size_t bytes)
+{
+    for (int back = 0; back < 2; back++)
+        pinion__hand_over(&(pinion__hand_over_args){.memory = memory,
+                                                    .by = runner->device,
+                                                    .span = *span,
+                                                    .bytes = bytes,
+                                                    .from = back ? PINION__HELD_BY_DEVICE : PINION__HELD_BY_HOST,
+                                                    .to = back ? PINION__HELD_BY_HOST : PINION__HELD_BY_DEVICE,
+                                                    .contents = true});
+}
+
+/* The body that does so with all that the host holds. */
+static void part_holds(const void *argument)
+{
+    const pinion_runner *runner = argument;
+    for (int i = 0; i < runner->hold_count; i++) {
+        const pinion__hold *hold = &runner->holds[i];
+        if (*hold->held == PINION__HELD_BY_HOST)
+            pinion__runner_part_span(runner, hold->memory, &hold->span, hold->bytes);
+    }
+}
+
+static int part_all(pinion_runner *runner)
+{
+    if (runner->parted || runner->plan->domain->copies)
+        return PINION_OK;
+    runner->parted = true;
+    int status = runner->device->class_->run(runner->device, part_holds, runner);
+    return status < 0 ? pinion__runner_failed(runner, status) : PINION_OK;
+}
+
 int pinion__runner_go_home(pinion_runner *runner)
 {
+    pinion_context *ctx = runner->ctx;
+    int status = PINION_OK;
     struct pinion__shared_weights *weights = runner->plan->network->shared;
     if (!runner->device)
         return pinion__network_settle(runner->plan->network);
     if (weights->failure)
         return pinion__network_settle(runner->plan->network);
     weights->by = runner->device;
-    return do_errand(&(errand){.runner = runner, .end = runner->hold_count, .home = true});
+    PINION_TRY(part_all(runner));
+    PINION_TRY(do_errand(&(errand){.runner = runner, .end = runner->hold_count, .home = true}));
+fail:
+    return status;
 }
 
 int pinion__runner_move_out(pinion_runner *runner)

@@ -37,12 +37,11 @@ static void borrow(pinion_runner *runner, const pinion_runner *lender)
     runner->padded.host = lender->arena.host + padded;
 }
 
-/* Without a domain the bytes are not set. */
-static int furnish(const pinion_runner *runner, size_t bytes, const char *what, pinion__room *room)
+int pinion__runner_furnish(const pinion_runner *runner, size_t bytes, bool shared, const char *what, pinion__room *room)
 {
     pinion_context *ctx = runner->ctx;
     int status = PINION_OK;
-    if (runner->plan->domain) {
+    if (shared) {
         PINION_TRY(pinion__memory_create(runner->plan->domain, bytes + 1, &room->memory));
         room->host = room->memory->host;
     } else {
@@ -50,6 +49,11 @@ static int furnish(const pinion_runner *runner, size_t bytes, const char *what, 
     }
 fail:
     return status;
+}
+
+static int furnish(const pinion_runner *runner, size_t bytes, const char *what, pinion__room *room)
+{
+    return pinion__runner_furnish(runner, bytes, runner->plan->domain != NULL, what, room);
 }
 
 static size_t count_state_bytes(const pinion_plan *plan)
@@ -79,18 +83,19 @@ int pinion__runner_allocate(pinion_runner *runner, const pinion_runner *lender)
                                          &runner->padded.host));
     }
     if (plan->input_bytes)
-        PINION_TRY(furnish(runner, plan->input_bytes, "a batch for devices", &runner->input));
+        PINION_TRY(furnish(runner, plan->input_bytes, "a batch for devices", &runner->copied.room));
     PINION_TRY(pinion__alloc_zeroed(ctx, plan->task_count + 1, sizeof *runner->args, "a runner", &runner->args));
 fail:
     return status;
 }
 
-static void clear(const pinion_runner *runner, pinion__room *room)
+void pinion__runner_clear(const pinion_runner *runner, pinion__room *room)
 {
-    if (runner->plan->domain)
+    if (room->memory)
         pinion__memory_destroy(room->memory);
     else
         pinion__release(runner->ctx, room->host);
+    *room = (pinion__room){0};
 }
 
 void pinion__runner_free(pinion_runner *runner)
@@ -99,13 +104,13 @@ void pinion__runner_free(pinion_runner *runner)
     (void)pinion__runner_move_out(runner);
     if (runner->sharing)
         pinion__network_leave(runner->plan->network);
-    clear(runner, &runner->input);
-    clear(runner, &runner->states);
-    clear(runner, &runner->moments);
+    pinion__runner_free_inputs(runner);
+    pinion__runner_clear(runner, &runner->states);
+    pinion__runner_clear(runner, &runner->moments);
     if (!runner->lender) {
-        pinion__release(ctx, runner->padded.host);
-        clear(runner, &runner->prepared);
-        clear(runner, &runner->arena);
+        pinion__runner_clear(runner, &runner->padded);
+        pinion__runner_clear(runner, &runner->prepared);
+        pinion__runner_clear(runner, &runner->arena);
     }
     pinion__release(ctx, runner->saved);
     pinion__release(ctx, runner->hand_overs);

@@ -49,6 +49,7 @@ int pinion__runner_create_in(const pinion_plan *plan, const pinion_runner *lende
     runner->plan = plan;
     PINION_TRY(pinion__runner_allocate(runner, lender));
     PINION_TRY(pinion__runner_make_holds(runner));
+    PINION_TRY(pinion__runner_make_inputs(runner));
     if (plan->options.mode == PINION_TRAIN)
         PINION_TRY(pinion__runner_make_states(runner));
     PINION_TRY(pinion__runner_bind(runner));
@@ -185,8 +186,8 @@ fail:
     return status;
 }
 
-/* Everything at home, and bound to where the weights are now. */
-static int begin(pinion_runner *runner)
+/* Everything at home, and bound to where the weights and the batch are now. */
+static int begin(pinion_runner *runner, const float *images)
 {
     pinion_context *ctx = runner->ctx;
     const pinion_plan *plan = runner->plan;
@@ -198,6 +199,7 @@ static int begin(pinion_runner *runner)
     PINION_TRY(pinion__runner_go_home(runner));
     if (runner->block != plan->network->block)
         PINION_TRY(pinion__runner_bind(runner));
+    PINION_TRY(pinion__runner_choose_input(runner, images));
 fail:
     return status;
 }
@@ -224,11 +226,12 @@ static int train(pinion_runner *runner, const float *images, const int32_t *labe
     const pinion_plan *plan = runner->plan;
     int status = PINION_OK;
     bool passed;
+    const size_t elements = pinion__runner_part_bytes(plan) / sizeof(float);
     runner->loss = 0;
-    PINION_TRY(begin(runner));
+    PINION_TRY(begin(runner, images));
     PINION_TRY(pinion__runner_save_states(runner));
     for (int part = 0; part < plan->micro_batches; part++) {
-        pinion__runner_set_batch(runner, images, labels, part);
+        pinion__runner_set_batch(runner, images + (size_t)part * elements, labels + part * plan->samples, part);
         PINION_TRY(run(runner, 0, plan->part_end, is_finite_loss, &passed));
         if (!passed)
             return pinion__runner_diagnose(runner);
@@ -264,20 +267,28 @@ fail:
     return status;
 }
 
-/* `count` images of one micro-batch. */
-static int infer_part(pinion_runner *runner, const float *images, int count, float *logits)
+/* A whole micro-batch that begins with these `count` images; zeros follow them. */
+static const float *pad(pinion_runner *runner, const float *images, int count, bool slot)
+{
+    size_t bytes = pinion__runner_part_bytes(runner->plan);
+    size_t given = bytes / (size_t)runner->plan->samples * (size_t)count;
+    unsigned char *padded = slot ? (unsigned char *)(uintptr_t)images : runner->padded.host;
+    if (!slot)
+        memcpy(padded, images, given);
+    memset(padded + given, 0, bytes - given);
+    return (const float *)(const void *)padded;
+}
+
+/* `count` images of a micro-batch, which lie in a slot or not. */
+static int infer_part(pinion_runner *runner, const float *images, int part, int count, bool slot, float *logits)
 {
     pinion_context *ctx = runner->ctx;
     const pinion_plan *plan = runner->plan;
     int status = PINION_OK;
     bool passed;
-    if (count < plan->samples) {
-        size_t bytes = pinion__runner_part_bytes(plan), given = bytes / (size_t)plan->samples * (size_t)count;
-        memcpy(runner->padded.host, images, given);
-        memset(runner->padded.host + given, 0, bytes - given);
-        images = (const float *)(const void *)runner->padded.host;
-    }
-    pinion__runner_set_batch(runner, images, NULL, 0);
+    if (count < plan->samples)
+        images = pad(runner, images, count, slot);
+    pinion__runner_set_batch(runner, images, NULL, part);
     bool prepared = runner->is_prepared && runner->prepared_version == plan->network->version;
     PINION_TRY(run(runner, prepared ? plan->prologue : 0, (int)plan->task_count, is_always_open, &passed));
     runner->is_prepared = true;
@@ -301,12 +312,14 @@ int pinion_runner_infer(pinion_runner *runner, const float *images, int count, f
     PINION_FAIL_IF(plan->options.mode != PINION_INFER, PINION_EINVAL, "pinion_runner_infer: the plan is for training");
     PINION_FAIL_IF(count < 1 || count > plan->options.batch, PINION_EINVAL,
                    "pinion_runner_infer: %d images; the plan's batch is %d", count, plan->options.batch);
-    const size_t classes = (size_t)plan->tensors[plan->output].c;
-    const size_t elements = pinion__runner_part_bytes(plan) / sizeof(float) / (size_t)plan->samples;
-    PINION_TRY(begin(runner));
-    for (int done = 0; done < count; done += plan->samples) {
-        int left = count - done < plan->samples ? count - done : plan->samples;
-        PINION_TRY(infer_part(runner, images + (size_t)done * elements, left, logits + (size_t)done * classes));
+    const size_t classes = (size_t)plan->tensors[plan->output].c * (size_t)plan->samples;
+    const size_t elements = pinion__runner_part_bytes(plan) / sizeof(float);
+    const bool slot = pinion__runner_is_slot(runner, images);
+    PINION_TRY(begin(runner, images));
+    for (int part = 0; part * plan->samples < count; part++) {
+        int left = count - part * plan->samples, most = left < plan->samples ? left : plan->samples;
+        const size_t at = (size_t)part;
+        PINION_TRY(infer_part(runner, images + at * elements, part, most, slot, logits + at * classes));
     }
     finish(runner);
 fail:

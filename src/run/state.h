@@ -19,12 +19,30 @@ typedef struct pinion__room {
     pinion__memory *memory; /* NULL: the host's own */
 } pinion__room;
 
-/* An operand that lies in the caller's memory and is bound anew at each step. */
+/* An operand that is the caller's images or labels, or a hand-over of them: bound anew for each micro-batch. */
 typedef struct pinion__patch {
-    int task, operand;
+    int task, operand; /* operand -1: the task is the hand-over */
+    int given;         /* index into runner->given; -1: only the host uses it */
     enum pinion__place place;
-    size_t offset; /* bytes into the caller's block */
+    size_t offset; /* bytes into the storage; of what only the host uses, into the micro-batch */
 } pinion__patch;
+
+/* Where a storage of the caller's lies in memory for batches, and the span that passes from hand to hand with it. */
+typedef struct pinion__piece {
+    size_t at;    /* bytes into the block */
+    size_t shift; /* of them into the span, which begins at a multiple of the domain's alignment */
+    size_t bytes; /* of the span */
+    pinion__span span;
+} pinion__piece;
+
+/* Memory for images and labels (input.c). */
+typedef struct pinion__input {
+    pinion__room room;
+    float *images; /* a slot's, as the caller sees them: dense; NULL: it is not made */
+    int32_t *labels;
+    pinion__piece *pieces; /* a slot: of each micro-batch, one for each of runner->given */
+    bool parted;           /* as the runner's memory */
+} pinion__input;
 
 typedef struct pinion__hold {
     pinion__memory *memory;
@@ -58,11 +76,15 @@ struct pinion_runner {
     pinion__room states; /* training: running statistics as before the step */
     pinion__saved_state *saved;
     size_t saved_count;
-    bool copies_away;           /* the device holds its copies of running statistics */
-    pinion__room input;         /* images and labels of a micro-batch for devices; none: they read none */
-    pinion__room padded;        /* inference: a batch of which only a part is the caller's */
-    const unsigned char *block; /* the network's, as bound */
-    const float *images;        /* of the micro-batch run last */
+    bool copies_away; /* the device holds its copies of running statistics */
+    int *given;       /* storages of the caller's images and labels that devices use */
+    int given_count;
+    pinion__input copied;                    /* a micro-batch for devices whose caller has it elsewhere */
+    pinion__input slots[PINION_INPUT_SLOTS]; /* batches that the caller writes */
+    pinion__input *input;                    /* of the present step, one of these; not where devices read no batch */
+    pinion__room padded;                     /* inference: a batch of which only a part is the caller's */
+    const unsigned char *block;              /* the network's, as bound */
+    const float *images;                     /* of the micro-batch run last */
     const int32_t *labels;
     pinion__args *args; /* per task */
     pinion__patch *patches;
@@ -71,6 +93,7 @@ struct pinion_runner {
     pinion__hold *holds;
     int hold_count;
     int *hold_of;                       /* per storage; -1: only the host uses it */
+    bool parted;                        /* memory is mapped span by span: pinion__runner_part_span */
     pinion__hand_over_args *hand_overs; /* per task */
     bool sharing;                       /* counted as a user of the network's shared weights */
     pinion__step step;
@@ -82,16 +105,30 @@ struct pinion_runner {
     pinion__tracing *trace; /* NULL: none */
 };
 
+/* input.c: finds out which of the caller's data devices use, and where the copy of them lies. */
+int pinion__runner_make_inputs(pinion_runner *runner);
+void pinion__runner_free_inputs(pinion_runner *runner);
+/* Takes the slot whose images these are or, where they lie elsewhere, the copy for the step that begins. */
+int pinion__runner_choose_input(pinion_runner *runner, const float *images);
+/* Are they a slot's, so that they may be written to? */
+bool pinion__runner_is_slot(const pinion_runner *runner, const float *images);
+/* The pieces of a micro-batch in the memory that was chosen. */
+const pinion__piece *pinion__runner_pieces(const pinion_runner *runner, int part);
+
 /* memory.c: allocation. Everything that create makes is released by destroy, also after a failure. */
 int pinion__runner_allocate(pinion_runner *runner, const pinion_runner *lender);
 void pinion__runner_free(pinion_runner *runner);
+/* Memory for the host, or `shared` with the plan's domain. Its bytes need not be zeros. */
+int pinion__runner_furnish(const pinion_runner *runner, size_t bytes, bool shared, const char *what,
+                           pinion__room *room);
+void pinion__runner_clear(const pinion_runner *runner, pinion__room *room);
 /* Bytes of the images of a micro-batch. */
 size_t pinion__runner_part_bytes(const pinion_plan *plan);
 
 /* bind.c: arguments of all tasks; counts what lies in the caller's memory. Done again when the weights have moved. */
 int pinion__runner_bind(pinion_runner *runner);
-/* Points the tasks at a micro-batch of the caller's batch, and copies it where a device reads it. labels is NULL in
- * inference. */
+/* Points the tasks at a micro-batch, number `part` of the batch, and copies it where a device reads it and it lies in
+ * other memory than was chosen. labels is NULL in inference. */
 void pinion__runner_set_batch(pinion_runner *runner, const float *images, const int32_t *labels, int part);
 /* Where the host finds a tensor, if it holds it; the caller's memory counts as of the last step. */
 const void *pinion__runner_tensor(const pinion_runner *runner, int tensor);
@@ -104,6 +141,11 @@ int pinion__runner_go_home(pinion_runner *runner);
 void pinion__runner_stopped_at_gate(pinion_runner *runner);
 /* Takes over the arena from who used it last: a lender, or a borrower. */
 int pinion__runner_move_in(pinion_runner *runner);
+/* The body of a task: passes what the host holds to the device and back. Memory that is new is mapped as a whole; when
+ * the first span of it leaves, all is unmapped and the rest mapped again, cut where spans begin and end. That must not
+ * happen while tasks of the host use the rest, so each span leaves once before there are any. */
+void pinion__runner_part_span(const pinion_runner *runner, pinion__memory *memory, const pinion__span *span,
+                              size_t bytes);
 /* Hands back to the host what devices hold of the arena, if it used it last. */
 int pinion__runner_move_out(pinion_runner *runner);
 /* Notes that a device has failed: the runner refuses to go on, and what devices held is lost. Returns `status`. */

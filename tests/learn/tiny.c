@@ -283,3 +283,12 @@ void tiny_assert_same_training(const char *a, const char *b)
         tiny_assert_same(tiny_path(names[0]), tiny_path(names[1]));
     }
 }
+
+void tiny_make_checkpoint(void)
+{
+    tiny t;
+    pinion_train_options options = tiny_options(tiny_path("W.safetensors"));
+    tiny_open(&t, NULL, 1);
+    assert_int_equal(tiny_train(&t, &options, NULL, 5, NULL), PINION_EINTERRUPTED);
+    tiny_close(&t);
+}

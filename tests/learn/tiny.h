@@ -33,6 +33,9 @@ pinion_train_options tiny_options(const char *out);
 int tiny_train(tiny *t, const pinion_train_options *options, const char *resume, int64_t stop_after,
                pinion_train_result *result);
 
+/* Leaves W.state.safetensors of a training stopped after 5 steps. */
+void tiny_make_checkpoint(void);
+
 /* A folder of its own for the test, made on the first call, gone after tiny_folder_remove; in memory where that is
  * possible. */
 const char *tiny_folder(void);

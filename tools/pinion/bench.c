@@ -11,7 +11,7 @@
 
 typedef struct bench {
     pinion_runner *runner;
-    float *images, *logits;
+    float *images, *logits; /* images and labels are the runner's */
     int32_t *labels;
     int batch;
     bool train;
@@ -104,15 +104,15 @@ static int bench_network(pinion_context *ctx, const options *given, pinion_netwo
         status = pinion_runner_create(plan, &what.runner);
     if (status == PINION_OK && given->trace)
         status = pinion_runner_set_trace(what.runner, given->trace);
-    if (status == PINION_OK) {
-        what.images = malloc(elements * sizeof *what.images);
-        what.labels = malloc((size_t)what.batch * sizeof *what.labels);
-        what.logits = malloc((size_t)what.batch * (size_t)info.output.c * sizeof *what.logits);
-    }
+    if (status == PINION_OK)
+        status = pinion_runner_input(what.runner, 0, &what.images, &what.labels);
+    size_t logits_bytes = (size_t)what.batch * (size_t)info.output.c * sizeof *what.logits;
+    if (status == PINION_OK)
+        what.logits = malloc(logits_bytes);
     if (status < 0) {
         code = report(ctx, status);
-    } else if (!what.images || !what.labels || !what.logits) {
-        fprintf(stderr, "pinion: out of memory: %zu bytes for a batch\n", elements * sizeof *what.images);
+    } else if (!what.logits) {
+        fprintf(stderr, "pinion: out of memory: %zu bytes for logits\n", logits_bytes);
         code = EXIT_MEMORY;
     } else {
         fill(&what, elements, info.output.c);
@@ -125,8 +125,6 @@ static int bench_network(pinion_context *ctx, const options *given, pinion_netwo
         pinion_plan_info plan_info = pinion_plan_get_info(plan);
         code = print(given, ctx, &what, &plan_info);
     }
-    free(what.images);
-    free(what.labels);
     free(what.logits);
     pinion_runner_destroy(what.runner);
     pinion_plan_destroy(plan);

@@ -17,7 +17,8 @@ typedef struct predictor {
     pinion_plan *plan;
     pinion_runner *runner;
     unsigned char *pixels;
-    float *image, *probabilities;
+    float *image; /* the runner's */
+    float *probabilities;
 } predictor;
 
 static int predictor_init(predictor *state, const pinion_network *network)
@@ -31,13 +32,14 @@ static int predictor_init(predictor *state, const pinion_network *network)
     int status = pinion_plan_create(network, &chosen, &state->plan);
     if (status == PINION_OK)
         status = pinion_runner_create(state->plan, &state->runner);
+    if (status == PINION_OK)
+        status = pinion_runner_input(state->runner, 0, &state->image, NULL);
     if (status < 0)
         return report(state->ctx, status);
     size_t values = (size_t)info.input.h * (size_t)info.input.w * 3;
     state->pixels = malloc(values);
-    state->image = malloc(values * sizeof *state->image);
     state->probabilities = malloc((size_t)state->classes * sizeof *state->probabilities);
-    if (!state->pixels || !state->image || !state->probabilities) {
+    if (!state->pixels || !state->probabilities) {
         fprintf(stderr, "pinion: out of memory: %zu values of an image\n", values);
         return EXIT_MEMORY;
     }
@@ -47,7 +49,6 @@ static int predictor_init(predictor *state, const pinion_network *network)
 static void predictor_fini(predictor *state)
 {
     free(state->pixels);
-    free(state->image);
     free(state->probabilities);
     pinion_runner_destroy(state->runner);
     pinion_plan_destroy(state->plan);
