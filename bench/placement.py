@@ -5,8 +5,10 @@
     PINION_WISDOM=w.json python3 bench/placement.py --processors cpu/1,opencl:0/1 --out placement.json
     python3 bench/placement.py --show placement.json
 
-All predictions of a batch are written to the file before the first of its steps is measured. Measured runs alternate
-between the ways, several rounds; a figure is the median of the rounds' medians. Batches that the file holds already are
+All predictions of a batch are written to the file before the first of its steps is measured, and so is each plan: what is
+measured is the plan that was predicted. Runs alternate between the ways, several rounds; a figure is the median of the
+rounds' medians. Beside them `--threads` runs the step on so many threads of the CPU alone: what the machine has to give
+while its cores are busy at once. Batches that the file holds already are
 left alone, so a long table may be made in parts. The command is $PINION_BINARY, else build/tools/pinion/pinion.
 """
 import argparse
@@ -15,8 +17,10 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 
 WAYS = ["greedy", "layerwise", "serial", "concurrent"]
+THREADS = "threads"
 
 
 def pinion(arguments):
@@ -27,40 +31,58 @@ def pinion(arguments):
     return json.loads(done.stdout.decode().splitlines()[-1])
 
 
-def predict(options, batch):
+def predict(options, batch, folder):
     """The prediction of each way is that of its own plan, hand-overs and recomputation included."""
     common = ["--model", options.model, "--batch", str(batch), "--processors", options.processors]
     ways = options.processors.split(",") + WAYS
-    plans = {way: pinion(["plan"] + common + ["--place", way]) for way in ways}
+    pinion(["profile"] + common)
+    plans = {way: pinion(["plan"] + common + ["--place", way, "--out", plan_file(folder, batch, way)]) for way in ways}
     bound = min(plan["bound_ms"] for plan in plans.values())
-    return {"predicted": {way: plans[way]["predicted_ms"] for way in ways}, "bound": bound, "measured": {}, "copied": {}}
+    return {
+        "predicted": {way: plans[way]["predicted_ms"] for way in ways},
+        "bound": bound,
+        "uncut": plans["concurrent"]["uncut_ms"],
+        "measured": {},
+        "copied": {},
+    }
 
 
-def measure(options, batch, row):
-    common = ["--model", options.model, "--batch", str(batch), "--processors", options.processors, "--reps",
-              str(options.reps)]
-    times = {way: [] for way in row["predicted"]}
+def plan_file(folder, batch, way):
+    return os.path.join(folder, "%d-%s.json" % (batch, way.replace("/", "-").replace(":", "-")))
+
+
+def measure(options, batch, row, folder):
+    common = ["--model", options.model, "--batch", str(batch), "--reps", str(options.reps)]
+    times = {way: [] for way in list(row["predicted"]) + ([THREADS] if options.threads else [])}
     for _ in range(options.rounds):
         for way in times:
-            run = pinion(["bench"] + common + ["--place", way])
+            placed = ["--processors", options.processors, "--place", plan_file(folder, batch, way)]
+            run = pinion(["bench"] + common + (["--threads", str(options.threads)] if way == THREADS else placed))
             times[way].append(run["step_ms"]["median"])
             row["copied"][way] = run["copied_bytes"]
     row["measured"] = {way: statistics.median(values) for way, values in times.items()}
+    row["rounds"] = times
 
 
 def show(table):
     rows = table["batches"]
     ways = list(next(iter(rows.values()))["predicted"])
-    print("| batch | " + " | ".join(ways) + " | bound |")
-    print("|---" * (len(ways) + 2) + "|")
+    print("| batch | " + " | ".join(ways) + " | without slices | bound | threads |")
+    print("|---" * (len(ways) + 4) + "|")
     for batch in sorted(rows, key=int):
         row = rows[batch]
         cells = ["%.1f / %.1f" % (row["predicted"][way], row["measured"][way]) for way in ways]
-        print("| %s | %s | %.1f |" % (batch, " | ".join(cells), row["bound"]))
+        threads = "%.1f" % row["measured"][THREADS] if THREADS in row["measured"] else ""
+        print("| %s | %s | %.1f | %.1f | %s |" % (batch, " | ".join(cells), row["uncut"], row["bound"], threads))
     errors = {way: statistics.median(abs(rows[b]["predicted"][way] / rows[b]["measured"][way] - 1) for b in rows)
               for way in ways}
     print("\nmedian error of predictions: " + ", ".join("%s %.0f %%" % (way, 100 * errors[way]) for way in ways))
     print("bytes copied a step: " + ", ".join("%s %d" % (way, max(rows[b]["copied"][way] for b in rows)) for way in ways))
+
+
+def keep(options, table):
+    with open(options.out, "w") as file:
+        json.dump(table, file, indent=1)
 
 
 def main():
@@ -70,6 +92,7 @@ def main():
     parser.add_argument("--batches", default="1,2,4,8,16,32")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--reps", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=2, help="0: without that column")
     parser.add_argument("--out", default="placement.json")
     parser.add_argument("--show", metavar="FILE")
     options = parser.parse_args()
@@ -81,16 +104,15 @@ def main():
     if os.path.exists(options.out):
         with open(options.out) as file:
             table = json.load(file)
-    for batch in options.batches.split(","):
-        row = table["batches"].get(batch)
-        if row and row["measured"]:
-            continue
-        table["batches"][batch] = row = predict(options, int(batch))
-        with open(options.out, "w") as file:
-            json.dump(table, file, indent=1)
-        measure(options, int(batch), row)
-        with open(options.out, "w") as file:
-            json.dump(table, file, indent=1)
+    with tempfile.TemporaryDirectory() as folder:
+        for batch in options.batches.split(","):
+            row = table["batches"].get(batch)
+            if row and row["measured"]:
+                continue
+            table["batches"][batch] = row = predict(options, int(batch), folder)
+            keep(options, table)
+            measure(options, int(batch), row, folder)
+            keep(options, table)
     show(table)
 
 

@@ -59,6 +59,7 @@ struct pinion_context {
      * operation fail with that errno. May _exit(). NULL: none. */
     int (*io_hook)(void *user, const char *operation, const char *path);
     void *io_hook_user;
+    size_t cache_bytes; /* Tests: taken for the size of the largest cache. 0: the machine's */
 };
 
 /* Records a failure and returns its code. `frame` true: only extend the trace. */

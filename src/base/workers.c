@@ -37,6 +37,35 @@ static int count_cpus(void)
     return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
+static void run_lane(void *context, size_t lane)
+{
+    loop *work = context;
+    atomic_load_explicit(&work->order, memory_order_acquire);
+    for (;;) {
+        size_t item = atomic_fetch_add_explicit(&work->next, 1, memory_order_relaxed);
+        if (item >= work->count)
+            break;
+        work->body(work->user, item, (int)lane);
+    }
+    atomic_fetch_add_explicit(&work->order, 1, memory_order_release);
+}
+
+static void run_loop(loop *work, pthreadpool_t pool, size_t lanes, bool awake)
+{
+    uint32_t flags = PTHREADPOOL_FLAG_DISABLE_DENORMALS | (awake ? 0 : PTHREADPOOL_FLAG_YIELD_WORKERS);
+    atomic_store_explicit(&work->next, 0, memory_order_relaxed);
+    atomic_fetch_add_explicit(&work->order, 1, memory_order_release);
+    pthreadpool_parallelize_1d(pool, run_lane, work, lanes, flags);
+    atomic_load_explicit(&work->order, memory_order_acquire);
+}
+
+/* Threads notice at the end of a loop whether they may sleep: here is one with nothing in it. */
+static void fall_asleep(pinion__workers *workers)
+{
+    workers->work.count = 0;
+    run_loop(&workers->work, workers->pool, (size_t)workers->threads, false);
+}
+
 int pinion__workers_create(pinion_context *ctx, int threads, pinion__workers **out)
 {
     int status = PINION_OK;
@@ -50,6 +79,7 @@ int pinion__workers_create(pinion_context *ctx, int threads, pinion__workers **o
         workers->pool = pthreadpool_create((size_t)threads);
         PINION_FAIL_IF(!workers->pool, PINION_ENOMEM, "out of memory: a pool of %d threads could not be started",
                        threads);
+        fall_asleep(workers); /* new threads wait awake for their first loop */
     }
     *out = workers;
     return PINION_OK;
@@ -73,28 +103,6 @@ int pinion__workers_threads(const pinion__workers *workers)
     return workers ? workers->threads : 1;
 }
 
-static void run_lane(void *context, size_t lane)
-{
-    loop *work = context;
-    atomic_load_explicit(&work->order, memory_order_acquire);
-    for (;;) {
-        size_t item = atomic_fetch_add_explicit(&work->next, 1, memory_order_relaxed);
-        if (item >= work->count)
-            break;
-        work->body(work->user, item, (int)lane);
-    }
-    atomic_fetch_add_explicit(&work->order, 1, memory_order_release);
-}
-
-static void run_loop(loop *work, pthreadpool_t pool, size_t lanes, bool awake)
-{
-    uint32_t flags = PTHREADPOOL_FLAG_DISABLE_DENORMALS | (awake ? 0 : PTHREADPOOL_FLAG_YIELD_WORKERS);
-    atomic_store_explicit(&work->next, 0, memory_order_relaxed);
-    atomic_fetch_add_explicit(&work->order, 1, memory_order_release);
-    pthreadpool_parallelize_1d(pool, run_lane, work, lanes, flags);
-    atomic_load_explicit(&work->order, memory_order_acquire);
-}
-
 void pinion__parallel(pinion__workers *workers, size_t count, void (*body)(void *user, size_t item, int lane),
                       void *user)
 {
@@ -112,21 +120,13 @@ void pinion__parallel(pinion__workers *workers, size_t count, void (*body)(void 
     pthread_mutex_unlock(&workers->turn);
 }
 
-static void run_nothing(void *user, size_t item, int lane)
-{
-    (void)user, (void)item, (void)lane;
-}
-
 void pinion__workers_keep_awake(pinion__workers *workers, bool awake)
 {
     if (!workers || !workers->pool || workers->threads > workers->cores)
         return;
     pthread_mutex_lock(&workers->turn);
     atomic_store(&workers->awake, awake);
-    if (!awake) { /* threads notice at the end of a loop */
-        workers->work.body = run_nothing;
-        workers->work.count = 0;
-        run_loop(&workers->work, workers->pool, (size_t)workers->threads, false);
-    }
+    if (!awake)
+        fall_asleep(workers);
     pthread_mutex_unlock(&workers->turn);
 }

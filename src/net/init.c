@@ -8,7 +8,10 @@
 #include "net/shared.h"
 #include <math.h>
 
-enum { PIECE = 1 << 14 }; /* values that are drawn in one go: a multiple of 4 */
+enum {
+    PIECE = 1 << 14,      /* values that are drawn in one go: a multiple of 4 */
+    ALONE_BYTES = 1 << 20 /* of weights that are drawn sooner than threads are started */
+};
 
 typedef struct drawing {
     const pinion_network *network;
@@ -59,7 +62,8 @@ int pinion_network_init_weights(pinion_network *network, uint64_t seed)
     pinion__workers *workers = NULL;
     PINION_TRY(pinion__network_allocate(network));
     PINION_TRY(pinion__network_settle(network));
-    PINION_TRY(pinion__workers_create(ctx, ctx->threads, &workers));
+    if (network->block_bytes > ALONE_BYTES)
+        PINION_TRY(pinion__workers_create(ctx, ctx->threads, &workers));
     drawing work = {.network = network, .seed = seed};
     for (; work.param < (int)network->param_count; work.param++) {
         size_t count = network->params[work.param].bytes / sizeof(float);

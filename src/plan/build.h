@@ -12,6 +12,7 @@ typedef struct pinion__layer_build {
     const pinion__op *op; /* the layer's op or its stored variant */
     bool trained;         /* its parameters change */
     bool needed;          /* the gradient of its output is needed: a trained parameter lies at or below it */
+    bool whole;           /* the batch is cut, but not where the gradients of its parameters are made */
     bool finished;        /* its backward tasks are emitted: nobody reads the gradient of its output any more */
     int output;           /* tensors; -1: none */
     int gradient;
@@ -66,6 +67,8 @@ int pinion__build_forward(pinion__builder *b);
 int pinion__build_backward(pinion__builder *b);
 int pinion__build_updates(pinion__builder *b, int layer); /* called by backward, after each layer */
 int pinion__build_clipping(pinion__builder *b);           /* called by backward, at the end */
+int pinion__build_whole(pinion__builder *b);              /* where plan->cut says so: marks layers, calls the next */
+int pinion__build_joined(pinion__builder *b);             /* finds plan->joined */
 int pinion__build_fuse(pinion__builder *b);               /* unless options.unfused */
 int pinion__build_slices(pinion__builder *b);             /* where plan->cut says so */
 int pinion__build_in_place(pinion_plan *plan);            /* nor this; nor with tuning.separate */

@@ -21,9 +21,9 @@ enum {
 
 /* Together they are as large as the largest cache. More would be too much: what a task writes takes over bytes of the
  * arena that others have used not long ago, so some of that is there in a step. */
-static size_t array_bytes(void)
+static size_t array_bytes(const pinion_context *ctx)
 {
-    size_t third = pinion__cache_bytes() / 3;
+    size_t third = (ctx->cache_bytes ? ctx->cache_bytes : pinion__cache_bytes()) / 3;
     return third < MIN_BYTES ? MIN_BYTES : third > MAX_BYTES ? MAX_BYTES : third;
 }
 
@@ -119,7 +119,7 @@ int pinion__caches_init(pinion__caches *caches, pinion__processor *processor)
     pinion_context *ctx = processor->ctx;
     int status = PINION_OK, cursor = 0;
     pinion__args args = {.processor = processor, .workers = processor->workers};
-    *caches = (pinion__caches){.processor = processor, .count = array_bytes() / sizeof(float)};
+    *caches = (pinion__caches){.processor = processor, .count = array_bytes(ctx) / sizeof(float)};
     PINION_TRY(
         pinion__alloc_aligned(ctx, 3 * caches->count * sizeof(float), 64, "tasks that are timed", &caches->block));
     memset(caches->block, 0, 3 * caches->count * sizeof(float));

@@ -2,7 +2,8 @@
  *
  * Looking for the best cut of a batch (plan/cut.h). The first one divides the samples in proportion to the speeds of
  * the processors at the whole step. Its plan is made, with slices' tasks timed at their size; what each processor is
- * busy with its slice gives better speeds, and so the next cut, until a cut comes again or no plan gets faster.
+ * busy with its slice gives better speeds, and so the next cut, until a cut comes again or no plan gets faster. Which
+ * backward_weights are left whole is tried with the best of them: heavy ones so far, then none, then all.
  */
 #include "plan/cut.h"
 
@@ -12,7 +13,10 @@
 #include <math.h>
 #include <string.h>
 
-enum { TRIES = 4 };
+enum { TRIES = 4, VARIANTS = 2 };
+
+/* All layers, or those before the weights of the others are so many times their activations. */
+static const int leading[] = {0, -2, -8};
 
 /* Processors that work at the same time, with the samples that each does in a ms. */
 typedef struct team {
@@ -72,7 +76,7 @@ static team find_team(const search *s, const pinion_plan *plan)
 /* Gives each sample to the member that is done with it first; those that get none take no part. */
 static pinion__cut divide(const team *of, int samples)
 {
-    pinion__cut cut = {0};
+    pinion__cut cut = {.whole = PINION__CUT_HEAVY};
     int n[PINION__MAX_SLICES] = {0};
     for (int i = 0; i < samples; i++) {
         int next = 0;
@@ -144,6 +148,49 @@ static int make(const search *s, const pinion__cut *cut, pinion_plan **out)
     return status == PINION_EUNSUPPORTED || status == PINION_ENOMEM ? PINION_OK : status;
 }
 
+/* Cuts by what is known of the speeds, each of which teaches more. */
+static int divide_better(search *s, int layers, pinion_plan **plan)
+{
+    pinion_context *ctx = s->ctx;
+    int status = PINION_OK;
+    team of = find_team(s, *plan);
+    s->tries = 0;
+    while (s->tries < TRIES) {
+        pinion_plan *made;
+        pinion__cut cut = divide(&of, (*plan)->samples);
+        cut.leading = layers;
+        if (cut.count < 2 || was_tried(s, &cut))
+            break;
+        s->tried[s->tries++] = cut;
+        PINION_TRY(make(s, &cut, &made));
+        if (!made)
+            break;
+        learn(made, &of);
+        keep(plan, made);
+    }
+fail:
+    return status;
+}
+
+/* The same cut with other tasks left whole. */
+static int leave_whole(const search *s, pinion_plan **plan)
+{
+    pinion_context *ctx = s->ctx;
+    int status = PINION_OK;
+    const pinion__cut best = (*plan)->cut;
+    const int whole[VARIANTS] = {0, (int)s->network->layer_count};
+    for (int i = 0; i < VARIANTS; i++) {
+        pinion_plan *made;
+        pinion__cut cut = best;
+        cut.whole = whole[i];
+        PINION_TRY(make(s, &cut, &made));
+        if (made)
+            keep(plan, made);
+    }
+fail:
+    return status;
+}
+
 int pinion__cut_improve(const pinion_network *network, const pinion_plan_options *options,
                         const pinion__plan_tuning *tuning, pinion__processor *const *processors, int processor_count,
                         pinion_plan **plan)
@@ -158,19 +205,10 @@ int pinion__cut_improve(const pinion_network *network, const pinion_plan_options
     if (!is_wanted(options, tuning, *plan))
         return PINION_OK;
     (*plan)->comparison.uncut_ms = (*plan)->comparison.concurrent_ms;
-    team of = find_team(&s, *plan);
-    while (s.tries < TRIES) {
-        const pinion__cut cut = divide(&of, (*plan)->samples);
-        pinion_plan *made;
-        if (cut.count < 2 || was_tried(&s, &cut))
-            break;
-        s.tried[s.tries++] = cut;
-        PINION_TRY(make(&s, &cut, &made));
-        if (!made)
-            break;
-        learn(made, &of);
-        keep(plan, made);
-    }
+    for (size_t i = 0; i < sizeof leading / sizeof *leading; i++)
+        PINION_TRY(divide_better(&s, leading[i], plan));
+    if ((*plan)->cut.count)
+        PINION_TRY(leave_whole(&s, plan));
 fail:
     return status;
 }

@@ -13,7 +13,7 @@
  *   the relu and mask it themselves; where an add stands between them, the first pass to come masks it and leaves it
  *   for the others;
  * - update: backward_weights updates its weights and stores no gradient; it comes behind the layer's backward_data,
- *   which reads the old weights (not where the batch is cut: a slice's gradient is not complete);
+ *   which reads the old weights (not where a slice of the batch has a gradient of its own, which is not complete);
  * - statistics: a convolution leaves partial statistics of its output (op/stats.h) for the batch normalisation.
  */
 #include "op/stats.h"
@@ -224,6 +224,8 @@ static void fuse_update(places *p, int place)
     if (t < 0 || !(p->plan->tasks[t].op->flags & PINION__OP_OPTIMIZER))
         return;
     const pinion__task *update = &p->plan->tasks[t];
+    if (p->plan->cut.count && !p->b->layers[update->layer].whole)
+        return;
     int w = pinion__tensor_of(update, PINION__PARAM, 0), dw = pinion__tensor_of(update, PINION__D_PARAM, 0);
     int at = pinion__places_search(p, dw, PINION__WRITE, place - 1, -1);
     if (at < 0 || pinion__places_readers(p, dw) != 1 || pinion__tensor_of(update, PINION__SCALE, 0) >= 0 ||
@@ -323,7 +325,7 @@ static int apply(places *p)
     }
     for (int place = 0; place < p->count; place++)
         fuse_mask(p, place);
-    for (int place = 0; place < p->count && !p->plan->cut.count; place++)
+    for (int place = 0; place < p->count; place++)
         fuse_update(p, place);
     for (int place = 0; place < p->count; place++)
         PINION_TRY(fuse_stats(p, place));

@@ -6,6 +6,7 @@
 
 #include "net/text.h"
 #include "plan/candidates.h"
+#include "plan/place.h"
 #include "plan/problem.h"
 
 #include <stdlib.h>
@@ -15,7 +16,7 @@ static const double us_a_ms = 1e3;
 
 /* What stands behind the name in a line. */
 typedef struct line {
-    const char *kernel, *processor;
+    const char *begin, *kernel, *processor;
     int number, kernel_length, processor_length; /* 0: there is none */
     bool scheduled;
     double start_ms, end_ms;
@@ -89,7 +90,7 @@ static bool find_line(const char *lines, const pinion__text *name, int turn, lin
     for (const char *at = lines; *at; at += strcspn(at, "\n"), at += *at == '\n', number++) {
         if (strncmp(at, name->bytes, name->length) != 0 || turn-- > 0)
             continue;
-        *out = (line){.number = number, .kernel = at + name->length};
+        *out = (line){.begin = at, .number = number, .kernel = at + name->length};
         out->kernel_length = (int)strcspn(out->kernel, " \n");
         out->processor = out->kernel + out->kernel_length + (out->kernel[out->kernel_length] == ' ');
         out->processor_length = (int)strcspn(out->processor, " \n");
@@ -215,78 +216,72 @@ fail:
     return status;
 }
 
+/* ---- lines that no task has ---- */
+
+/* Does the line begin with the name of a layer? */
+static bool names_layer(const pinion_plan *plan, const char *text)
+{
+    bool named = strncmp(text, "- ", 2) == 0;
+    for (size_t i = 0; i < plan->network->layer_count && !named; i++) {
+        const char *name = plan->network->layers[i].name;
+        const size_t length = strlen(name);
+        named = strncmp(text, name, length) == 0 && text[length] == ' ';
+    }
+    return named;
+}
+
+/* The line of a task, from its name to its kernel. */
+typedef struct used {
+    const char *name;
+    size_t length; /* 0: the lines do not name the task */
+    int number;
+} used;
+
+/* A line that no task has may be of a plan with other options, which has further tasks; but it has to be of a layer
+ * that there is, and not a second one of a task. */
+static int check_unused(const pinion_plan *plan, const char *lines, const used *of)
+{
+    pinion_context *ctx = plan->ctx;
+    int status = PINION_OK, number = 0;
+    for (const char *at = lines; *at; at += strcspn(at, "\n"), at += *at == '\n', number++) {
+        bool taken = false, again = false;
+        for (size_t t = 0; t < plan->task_count && !taken; t++) {
+            taken = of[t].length > 0 && of[t].number == number;
+            again = again || (of[t].length > 0 && strncmp(at, of[t].name, of[t].length) == 0);
+        }
+        const int shown = strcspn(at, "\n") < 80 ? (int)strcspn(at, "\n") : 80;
+        PINION_FAIL_IF(!taken && again, PINION_EUNSUPPORTED, "there is a line too many for a task: '%.*s'", shown, at);
+        PINION_FAIL_IF(!taken && !names_layer(plan, at), PINION_EUNSUPPORTED,
+                       "network '%s' has no layer for the line '%.*s'", plan->network->name, shown, at);
+    }
+fail:
+    return status;
+}
+
 int pinion__lines_place(pinion_plan *plan, const char *lines)
 {
     pinion_context *ctx = plan->ctx;
     int status = PINION_OK;
     int *rank = NULL;
+    used *of = NULL;
     PINION_TRY(pinion__alloc(ctx, plan->task_count + 1, sizeof *rank, "tasks of a plan", &rank));
+    PINION_TRY(pinion__alloc_zeroed(ctx, plan->task_count + 1, sizeof *of, "tasks of a plan", &of));
     for (int t = 0; t < (int)plan->task_count; t++) {
         line given;
         bool found;
         PINION_TRY(look_up(plan, t, lines, &found, &given));
         PINION_TRY(set_processor(plan, t, found ? &given : NULL));
         rank[t] = found ? given.number : t > 0 ? rank[t - 1] : 0;
+        if (found)
+            of[t] = (used){given.begin, (size_t)(given.kernel - given.begin), given.number};
     }
+    if (!pinion__place_is_way(plan->place, plan->processors, plan->processor_count)) /* they are from that file */
+        PINION_TRY(check_unused(plan, lines, of));
     if (!plan->serial)
         PINION_TRY(follow_order(plan, rank));
 fail:
     pinion__release(ctx, rank);
-    return status;
-}
-
-/* Where the word that stands `words` from a line's end begins; NULL: the line has not so many. */
-static const char *word_from_end(const char *text, int length, int words)
-{
-    int at = length;
-    for (; words > 0 && at > 0; words--) {
-        at--;
-        while (at > 0 && text[at - 1] != ' ')
-            at--;
-    }
-    return words == 0 ? text + at : NULL;
-}
-
-/* "forward@0-4 KERNEL PROCESSOR START END": the samples of a slice and its processor. */
-static bool read_slice(const char *text, int length, pinion__processor *const *processors, int count, int *first,
-                       int *last, int *processor)
-{
-    const char *pass = word_from_end(text, length, 5), *name = word_from_end(text, length, 3);
-    if (!pass || !name)
-        return false;
-    int word = (int)strcspn(pass, " \n@");
-    char *end;
-    if (pass[word] != '@')
-        return false;
-    *first = (int)strtol(pass + word + 1, &end, 10);
-    *last = *end == '-' ? (int)strtol(end + 1, &end, 10) : -1;
-    *processor = 0;
-    while (*processor < count && !is(processors[*processor]->name, name, (int)strcspn(name, " \n")))
-        ++*processor;
-    return *processor < count && *last >= *first && *first >= 0;
-}
-
-int pinion__lines_cut(pinion_context *ctx, const char *lines, pinion__processor *const *processors, int count,
-                      pinion__cut *out)
-{
-    int status = PINION_OK, samples = 0;
-    pinion__cut cut = {0};
-    for (bool more = true; more;) {
-        more = false;
-        for (const char *at = lines; *at && !more; at += strcspn(at, "\n"), at += *at == '\n') {
-            int first, last, processor, length = (int)strcspn(at, "\n");
-            if (!read_slice(at, length, processors, count, &first, &last, &processor) || first != samples)
-                continue;
-            PINION_FAIL_IF(cut.count == PINION__MAX_SLICES, PINION_EUNSUPPORTED,
-                           "a plan in more than %d slices of its batch", PINION__MAX_SLICES);
-            cut.n[cut.count] = last + 1 - first;
-            cut.processor[cut.count++] = processor;
-            samples = last + 1;
-            more = true;
-        }
-    }
-    *out = cut;
-fail:
+    pinion__release(ctx, of);
     return status;
 }
 

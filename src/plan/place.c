@@ -43,14 +43,22 @@ typedef struct trial {
     pinion_plan *plan;
     pinion__problem problem;
     pinion__placement serial; /* the best of one task at a time that was tried and allowed */
+    double single_ms;         /* the best of one processor for all tasks that was tried and allowed */
     pinion__schedule schedule;
     bool scheduled;
 } trial;
 
-/* Keeps a placement where it is the best. */
-static void take(trial *t, pinion__placement *found)
+/* Times of tasks are known to some per cent, and what tasks leave in the caches of one core is not there for those on
+ * another: tasks leave the best single processor for more than this share of the step. */
+static const double worth = 0.05;
+
+/* Keeps a placement where it is the best. Those for one processor come first. */
+static void take(trial *t, pinion__placement *found, bool single)
 {
-    if (!t->serial.processor || found->ms < t->serial.ms) {
+    double least = single || !isfinite(t->single_ms) ? t->serial.ms : fmin(t->serial.ms, (1 - worth) * t->single_ms);
+    if (single)
+        t->single_ms = fmin(t->single_ms, found->ms);
+    if (!t->serial.processor || found->ms < least) {
         pinion__placement_fini(t->ctx, &t->serial);
         t->serial = *found;
     } else {
@@ -69,7 +77,7 @@ static int try_way(trial *t, int (*place)(const pinion__placement_problem *probl
     if (status == PINION_OK) {
         *ms = found.ms;
         if (wanted)
-            take(t, &found);
+            take(t, &found, false);
     }
     pinion__placement_fini(ctx, &found);
     return status == PINION_EUNSUPPORTED ? PINION_OK : status;
@@ -82,7 +90,7 @@ static int try_single(trial *t, int processor, bool wanted, double *ms)
     if (status == PINION_OK) {
         *ms = found.ms;
         if (wanted)
-            take(t, &found);
+            take(t, &found, true);
     }
     pinion__placement_fini(t->ctx, &found);
     return status == PINION_EUNSUPPORTED ? PINION_OK : status;
@@ -187,8 +195,9 @@ static int choose(trial *t, enum way way, int single)
     pinion_context *ctx = t->ctx;
     pinion_plan *plan = t->plan;
     int status = PINION_OK;
-    bool concurrent =
-        single < 0 && t->scheduled && (way == CONCURRENT || (way == AUTO && t->schedule.placement.ms < t->serial.ms));
+    bool concurrent = single < 0 && t->scheduled &&
+                      (way == CONCURRENT ||
+                       (way == AUTO && t->schedule.placement.ms < fmin(t->serial.ms, (1 - worth) * t->single_ms)));
     PINION_FAIL_IF(single >= 0 && !t->serial.processor, PINION_EUNSUPPORTED,
                    "place '%s': processor '%s' has no kernel for some task of network '%s'", plan->place,
                    plan->processors[single]->name, plan->network->name);
@@ -209,7 +218,7 @@ int pinion__plan_place(pinion_plan *plan, bool given)
 {
     pinion_context *ctx = plan->ctx;
     int status = PINION_OK;
-    trial t = {.ctx = ctx, .plan = plan};
+    trial t = {.ctx = ctx, .plan = plan, .single_ms = (double)INFINITY};
     enum way way = plan->cut.count ? CONCURRENT : (enum way)find_way(plan->place);
     forget(&plan->comparison);
     plan->serial = plan->cut.count == 0;

@@ -91,7 +91,7 @@ static double hand_overs_ms(const model *m, const use_link *of, const int *varia
 static int add_link(model *m, const use_link *of)
 {
     const axis *axes[] = {of->before, of->task, of->after, of->home};
-    int variables[4], sizes[4], values[4] = {0}, count = 0, entries = 1;
+    int variables[4] = {0}, sizes[4] = {0}, values[4] = {0}, count = 0, entries = 1;
     double table[PINION__HOLDERS * 2 * PINION__HOLDERS * 2];
     for (int i = 0; i < 4; i++) {
         bool known = !axes[i] || axes[i]->variable < 0;

@@ -52,7 +52,7 @@ static void make_ready(pinion__simulation *sim, int task)
     int at = sim->ready_count++;
     for (; at > 0; at--) {
         int other = sim->ready[at - 1];
-        if (sim->priority[other] > sim->priority[task] || (sim->priority[other] >= sim->priority[task] && other < task))
+        if (other < task ? sim->priority[other] >= sim->priority[task] : sim->priority[other] > sim->priority[task])
             break;
         sim->ready[at] = other;
     }

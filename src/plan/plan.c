@@ -11,6 +11,7 @@
 #include "plan/timeline.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { MAX_BATCH = 65536, MAX_PROCESSORS = 16 };
@@ -183,6 +184,8 @@ static int build(pinion__builder *b)
     PINION_TRY(pinion__build_forward(b));
     if (b->plan->options.mode == PINION_TRAIN)
         PINION_TRY(pinion__build_backward(b));
+    if (b->plan->cut.count)
+        PINION_TRY(pinion__build_whole(b));
     if (!b->plan->options.unfused)
         PINION_TRY(pinion__build_fuse(b));
     if (b->plan->cut.count)
@@ -254,6 +257,28 @@ fail:
     return status;
 }
 
+/* Where lines are given, they say how the batch is cut. */
+static int cut_as_lines(pinion_context *ctx, const pinion_plan_options *options, pinion__processor *const *processors,
+                        int processor_count, pinion__plan_tuning *tuning)
+{
+    int status = PINION_OK;
+    if (!tuning->kernels || tuning->cut.count)
+        return PINION_OK;
+    PINION_TRY(pinion__lines_cut(ctx, tuning->kernels, options->batch, processors, processor_count, &tuning->cut));
+    PINION_FAIL_IF(tuning->cut.count && tuning->micro_batches > 1, PINION_EUNSUPPORTED,
+                   "%d micro-batches of a batch that is cut into slices; expected one", tuning->micro_batches);
+fail:
+    return status;
+}
+
+/* A plan file that cannot be followed is a bad one; the context's last sentence says why. */
+static int fail_file(pinion_context *ctx, const char *path)
+{
+    char cause[PINION__SENTENCE_MAX];
+    snprintf(cause, sizeof cause, "%s", pinion_context_error(ctx));
+    return pinion__fail(ctx, __FILE__, __LINE__, PINION_EFORMAT, "%.400s: does not fit: %.500s", path, cause);
+}
+
 int pinion__plan_create_tuned(const pinion_network *network, const pinion_plan_options *options,
                               const pinion__plan_tuning *tuning, pinion__processor *const *processors,
                               int processor_count, pinion_plan **out)
@@ -267,8 +292,7 @@ int pinion__plan_create_tuned(const pinion_network *network, const pinion_plan_o
         PINION_TRY(pinion__plan_file_read(network, options, &lines, &filed.micro_batches));
         filed.kernels = lines;
     }
-    if (filed.kernels && !filed.cut.count)
-        PINION_TRY(pinion__lines_cut(ctx, filed.kernels, processors, processor_count, &filed.cut));
+    PINION_TRY(cut_as_lines(ctx, options, processors, processor_count, &filed));
     /* A plan names places in the weights block, so they are fixed from now on; a network that had no weights gets
      * zeros. */
     PINION_TRY(pinion__network_allocate((pinion_network *)network));
@@ -280,6 +304,8 @@ int pinion__plan_create_tuned(const pinion_network *network, const pinion_plan_o
     else
         *out = plan;
 fail:
+    if (status == PINION_EUNSUPPORTED && lines)
+        status = fail_file(ctx, options->place);
     pinion__release(ctx, lines);
     return status;
 }

@@ -108,10 +108,16 @@ typedef struct pinion__record {
     enum pinion_patience level; /* with which all candidates were timed; ESTIMATE: not all of them were */
 } pinion__record;
 
+enum { PINION__CUT_HEAVY = -1 };
+
 /* How a batch is cut between processors: n[i] samples, behind those of the slices before, are processor[i]'s. */
 typedef struct pinion__cut {
     int count; /* 0: it is not cut */
     int n[PINION__MAX_SLICES], processor[PINION__MAX_SLICES];
+    int whole;   /* so many layers, those with most weights for their activations, have one backward_weights for all
+                    slices; PINION__CUT_HEAVY: those whose weights are more than the activations it reads */
+    int leading; /* only so many layers with weights, from the front, are cut; 0: all are; -r: those before the layer
+                    from which on there are r times as many bytes of weights as of activations */
 } pinion__cut;
 
 /* Predictions for ways of placing the tasks of a plan; NaN: not possible, not asked for, or a time is not known. */
@@ -156,6 +162,7 @@ struct pinion_plan {
     bool anew;    /* as in the tuning */
     bool lean;    /* inference within a tight limit: weights are neither folded nor prepared */
     pinion__cut cut;
+    int joined;        /* the first layer whose batch is not cut; 0: none */
     int micro_batches; /* equal parts of the batch that run one after the other; 1: it is not cut */
     int samples;       /* of one part: what n of the activations is */
     int part_end;      /* tasks from here on run once a step, after all parts */

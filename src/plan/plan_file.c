@@ -159,8 +159,8 @@ static int read_task(const json_t *json, const char *path, pinion__text *lines)
     const char *task = text_of(json, "task"), *kernel = text_of(json, "kernel"), *on = text_of(json, "processor");
     const json_t *start = json_object_get(json, "start_us"), *end = json_object_get(json, "end_us");
     json_int_t from = json_integer_value(start), to = json_integer_value(end);
-    PINION_FAIL_IF(!is_plain(task, "\n") || !is_plain(kernel, " \n") || !is_plain(on, " \n") || from < 0 || to < from ||
-                       !start != !end,
+    PINION_FAIL_IF(!json_is_object(json) || !is_plain(task, "\n") || !is_plain(kernel, " \n") || !is_plain(on, " \n") ||
+                       from < 0 || to < from || !start != !end,
                    PINION_EFORMAT, "%s: is damaged: task %s is not understood", path, pinion__quote(task).text);
     PINION_TRY(pinion__text_add(lines, "%s %s %s", task, kernel, on));
     if (start)

@@ -9,7 +9,8 @@
  * - batch normalisation: slices leave partial statistics (op/stats.h), `batchnorm_statistics` makes constants of them
  *   all and moves the running statistics, `normalise` follows for each slice; backward, the slices' gradients of gamma
  *   and beta are added before backward_data, which counts the pixels of the whole batch, reads them;
- * - gradients of weights: updates read those of all slices. With clipping their sum is stored, as its square is wanted;
+ * - gradients of weights: updates read those of all slices. With clipping their sum is stored, as its square is wanted.
+ *   Of some layers the pass is not cut (slices_whole.c), and of the last ones none is (slices_joined.c);
  * - logits and losses: copied into tensors of the whole batch, in front of the gate.
  *
  * Slices of processors with a domain stand in front of those of the host, whatever their numbers are: what both read
@@ -98,11 +99,12 @@ fail:
     return status;
 }
 
-/* Does a sum of the slices' gradients stand in this tensor? */
+/* Does the gradient of the whole batch stand in this tensor? */
 static bool is_summed(const pinion__slicing *s, int tensor)
 {
     const pinion__tensor *of = &s->plan->tensors[tensor];
-    return s->plan->options.clip || s->b->layers[of->layer].op->id == PINION__OP_batchnorm;
+    const pinion__layer_build *layer = &s->b->layers[of->layer];
+    return s->plan->options.clip || layer->op->id == PINION__OP_batchnorm || layer->whole;
 }
 
 /* An update reads the gradients of all slices where nobody has added them. */
@@ -119,34 +121,13 @@ static int whole_task(pinion__slicing *s, const pinion__task *of)
 
 /* ---- what the host reads ---- */
 
-/* Copies the pieces of a tensor into it. */
-static int gather(pinion__slicing *s, const pinion__task *of, int tensor)
-{
-    pinion_context *ctx = s->ctx;
-    int status = PINION_OK;
-    for (int i = 0; i < s->slices; i++) {
-        int slice = s->turn[i];
-        pinion__task copy = pinion__slicing_derive(of, PINION__OP_add, PINION__BACKWARD_DATA);
-        pinion__tensor into = s->plan->tensors[tensor];
-        size_t sample = pinion__tensor_bytes(&into) / (size_t)into.n;
-        copy.layer = into.layer;
-        into.n = s->plan->cut.n[slice];
-        into.offset += sample * (size_t)s->first[slice];
-        copy.operand[PINION__ADD_BACKWARD_DATA_DY] = s->tensor_of[tensor * s->slices + slice];
-        PINION_TRY(pinion__build_alias(s->b, &into, &copy.operand[PINION__ADD_BACKWARD_DATA_DX]));
-        PINION_TRY(pinion__slicing_append(s, &copy));
-    }
-fail:
-    return status;
-}
-
 static int slice_loss(pinion__slicing *s, const pinion__task *of)
 {
     pinion_context *ctx = s->ctx;
     int status = PINION_OK;
-    PINION_TRY(gather(s, of, s->plan->output));
+    PINION_TRY(pinion__slicing_gather(s, of, s->plan->output));
     PINION_TRY(pinion__slicing_slice(s, of));
-    PINION_TRY(gather(s, of, s->plan->loss));
+    PINION_TRY(pinion__slicing_gather(s, of, s->plan->loss));
     s->plan->gate = (int)s->count - 1;
 fail:
     return status;
@@ -158,12 +139,14 @@ static int slice_any(pinion__slicing *s, const pinion__task *of)
 {
     if (of->pass == PINION__UPDATE)
         return whole_task(s, of);
+    if (pinion__slicing_is_joined(s, of))
+        return pinion__slicing_join(s, of);
     if (of->op->id == PINION__OP_batchnorm && of->pass == PINION__FORWARD)
         return pinion__slicing_batchnorm(s, of);
     if (of->op->id == PINION__OP_batchnorm && of->pass == PINION__BACKWARD_WEIGHTS)
         return pinion__slicing_batchnorm_gradients(s, of);
     if (of->pass == PINION__BACKWARD_WEIGHTS)
-        return slice_gradients(s, of);
+        return s->b->layers[of->layer].whole ? pinion__slicing_whole(s, of) : slice_gradients(s, of);
     if ((of->op->flags & PINION__OP_LOSS) && of->pass == PINION__FORWARD)
         return slice_loss(s, of);
     return pinion__slicing_slice(s, of);
@@ -213,6 +196,9 @@ static int init(pinion__slicing *s)
     take_turns(s);
     PINION_TRY(pinion__alloc(ctx, tensors, sizeof *s->tensor_of, "a plan", &s->tensor_of));
     PINION_TRY(pinion__alloc(ctx, storages, sizeof *s->storage_of, "a plan", &s->storage_of));
+    PINION_TRY(pinion__alloc_zeroed(ctx, s->plan->storage_count, sizeof *s->gathered, "a plan", &s->gathered));
+    PINION_TRY(pinion__alloc_zeroed(ctx, s->plan->storage_count, sizeof *s->whole, "a plan", &s->whole));
+    pinion__slicing_mark_whole(s);
     for (size_t i = 0; i < tensors; i++)
         s->tensor_of[i] = -1;
     for (size_t i = 0; i < storages; i++)
@@ -230,8 +216,8 @@ int pinion__build_slices(pinion__builder *b)
     PINION_TRY(init(&s));
     for (size_t t = 0; t < plan->task_count; t++)
         PINION_TRY(slice_any(&s, &plan->tasks[t]));
-    if (plan->options.mode == PINION_INFER)
-        PINION_TRY(gather(&s, &plan->tasks[plan->task_count - 1], plan->output));
+    if (plan->options.mode == PINION_INFER && !plan->joined)
+        PINION_TRY(pinion__slicing_gather(&s, &plan->tasks[plan->task_count - 1], plan->output));
     pinion__release(ctx, plan->tasks);
     plan->tasks = s.tasks;
     plan->task_count = s.count;
@@ -241,5 +227,7 @@ fail:
     pinion__release(ctx, s.tasks);
     pinion__release(ctx, s.tensor_of);
     pinion__release(ctx, s.storage_of);
+    pinion__release(ctx, s.gathered);
+    pinion__release(ctx, s.whole);
     return status;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Serial placements against brute force, with costs from the ledger of placement_bed.h.
+ * Serial placements against brute force, with costs from the ledger of placement_ledger.h.
  */
-#include "plan/placement_bed.h"
+#include "plan/placement_ledger.h"
+#include "plan/placement_random.h"
 
 /* The next placement of all; false: that was the last. */
 static bool next_placement(const bed *b, int *processor)
@@ -35,7 +36,7 @@ static void place_serial_is_the_minimum(void **state)
     (void)state;
     pinion_context *ctx = open_context();
     int done = 0, mixed = 0, later = 0;
-    for (uint64_t seed = 1; seed <= 8000; seed++) {
+    for (uint64_t seed = 1; seed <= seeds(8000); seed++) {
         bed *b = bed_draw_problem(ctx, seed, 1 + (int)(seed % 4), 2 + (int)(seed % 2));
         pinion__placement out;
         if (small_enough(b)) {
@@ -53,7 +54,7 @@ static void place_serial_is_the_minimum(void **state)
         free(b);
     }
     print_message("%d problems, %d of them placed on both sides, %d with parts that repeat\n", done, mixed, later);
-    assert_true(done > 4000 && mixed > 500 && later > 500);
+    assert_true(done > (int)seeds(4000) && mixed > (int)seeds(500) && later > (int)seeds(500));
     close_context(ctx);
 }
 
@@ -70,7 +71,7 @@ static void cost_is_that_of_the_ledger(void **state)
 {
     (void)state;
     pinion_context *ctx = open_context();
-    for (uint64_t seed = 1; seed <= 3000; seed++) {
+    for (uint64_t seed = 1; seed <= seeds(3000); seed++) {
         bed *b = bed_draw_problem(ctx, seed, 2 + (int)(seed % 15), 8);
         int processor[MAX_TASKS];
         draw_placement(b, processor);
@@ -118,7 +119,7 @@ static void nothing_is_below_the_minimum(void **state)
     (void)state;
     pinion_context *ctx = open_context();
     int strictly = 0;
-    for (uint64_t seed = 1; seed <= 600; seed++) {
+    for (uint64_t seed = 1; seed <= seeds(600); seed++) {
         bed *b = bed_draw_problem(ctx, seed, 2 + (int)(seed % 4), 12);
         const int processors = b->problem.processor_count;
         pinion__placement out, other;
@@ -160,7 +161,7 @@ static void nothing_is_below_the_minimum(void **state)
         pinion__placement_fini(ctx, &out);
         free(b);
     }
-    assert_true(strictly > 300);
+    assert_true(strictly > (int)seeds(300));
     close_context(ctx);
 }
 

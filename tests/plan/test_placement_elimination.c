@@ -3,7 +3,7 @@
  * Elimination of random sums of factors against all assignments, its limit, and placement when memory runs out.
  */
 #include "plan/elimination.h"
-#include "plan/placement_bed.h"
+#include "plan/placement_random.h"
 
 enum { VARIABLES = 9, FACTORS = 14 };
 

@@ -3,7 +3,7 @@
  * Placements of small networks on mock processors whose speeds differ by 0.6 to 1.7 from pass to pass, with hand-overs
  * of 100 us + bytes / 2 GB/s, as text: what is chosen, what each rule costs, and how a step runs on both at once.
  */
-#include "plan/placement_bed.h"
+#include "plan/placement_networks.h"
 
 static char text[8192];
 

@@ -3,7 +3,7 @@
  * How long selection takes for a problem of the size of a ResNet-18 training step.
  */
 #include "base/clock.h"
-#include "plan/placement_bed.h"
+#include "plan/placement_networks.h"
 
 static double ms_since(int64_t start)
 {
