@@ -4,7 +4,7 @@
 # ends with "}" in the first column.
 set -eu
 cd "$(dirname "$0")/.."
-files=$(git ls-files 'src/*.c' 'src/*.h' 'tools/*.c' 'tests/*.c' 'include/*.h')
+files=$(git ls-files 'src/*.c' 'src/*.h' 'tools/*.c' 'tests/*.c' 'tests/*.h' 'include/*.h')
 echo "longest files:"
 wc -l $files | grep -v total | sort -rn | head -n 5
 echo "longest functions:"

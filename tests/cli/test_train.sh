@@ -65,7 +65,8 @@ seq 0 2 198 >indices
 expect 0 "" $train --epochs 1 --val-split indices --out v.safetensors
 echo 'x' >broken
 expect 3 "pinion: broken: line 1 is not the index of a sample" $train --val-split broken --out v.safetensors
-expect 0 "" train --model tiny.json --data synthetic --epochs 1 --steps 4 --weights a.safetensors --freeze conv1,bn1 --out f.safetensors
+expect 0 "" train --model tiny.json --data synthetic --epochs 1 --steps 4 --weights a.safetensors --freeze conv1,bn1 \
+    --patience estimate --out f.safetensors
 
 # Pictures of two classes: the last layer of weights for ten is replaced only where --classes says so.
 mkdir -p pictures/left pictures/right
@@ -75,7 +76,7 @@ iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAA
 END
     cp pictures/left/$picture.png pictures/right/
 done
-pictures="train --model tiny.json --data images:pictures --batch 4 --steps 2 --out p.safetensors"
+pictures="train --model tiny.json --data images:pictures --batch 4 --steps 2 --patience estimate --out p.safetensors"
 expect 3 "" $pictures --weights a.safetensors
 grep -q 'fc.weight' err || { fail "the layer that does not fit is not named"; cat err; }
 expect 0 "" $pictures --weights a.safetensors --classes 2

@@ -3,9 +3,9 @@
  * What goes wrong with OpenCL: it is not there, or a call fails, each in turn. Never a crash, a hang or a leak; a
  * sentence that tells what failed; the CPU goes on.
  */
-#include "device/failing_opencl.h"
 #include "device/opencl_work.h"
 #include "device/support.h"
+#include "support/failing_opencl.h"
 
 #include <stdio.h>
 #include <stdlib.h>

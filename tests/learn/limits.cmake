@@ -3,4 +3,5 @@
 set(LIMIT_learn.kill 600)
 set(LIMIT_learn.memory 600)
 set(LIMIT_learn.resume 300)
+set(LIMIT_learn.resume_refused 300)
 set(LIMIT_learn.train 300)

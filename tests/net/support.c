@@ -118,3 +118,32 @@ int test_load(pinion_network *n, const char *path, bool replace)
     pinion_weights_close(file);
     return status;
 }
+
+pinion_network *test_network_small(pinion_context *ctx, const char *name, int classes)
+{
+    pinion_network *n = NULL;
+    pinion_layer at;
+    assert_done(ctx, pinion_network_create(ctx, name, (pinion_shape){4, 6, 2}, &n));
+    assert_done(ctx, pinion_network_add_conv2d(n, "conv", PINION_INPUT,
+                                               &(pinion_conv2d){.k = 3, .r = 2, .s = 3, .bias = 1}, &at));
+    assert_done(ctx, pinion_network_add_depthwise_conv2d(n, "dw", at, &(pinion_depthwise_conv2d){.r = 2, .s = 2}, &at));
+    assert_done(ctx, pinion_network_add_flatten(n, "flatten", at, &at)); /* 2x3x3 */
+    assert_done(ctx, pinion_network_add_dropout(n, "drop", at, &(pinion_dropout){.rate = 0.5f}, &at));
+    assert_done(ctx, pinion_network_add_batchnorm(n, "bn", at, NULL, &at));
+    assert_done(ctx, pinion_network_add_linear(n, "hidden", at, &(pinion_linear){.k = 5, .bias = 1}, &at));
+    assert_done(ctx, pinion_network_add_batchnorm(n, "bn2", at, NULL, &at));
+    assert_done(ctx, pinion_network_add_linear(n, "fc", at, &(pinion_linear){.k = classes, .bias = 1}, &at));
+    assert_done(ctx, pinion_network_init_weights(n, 3));
+    return n;
+}
+
+pinion_network *test_network_linear(pinion_context *ctx, int channels)
+{
+    pinion_network *n = NULL;
+    pinion_layer at;
+    assert_done(ctx, pinion_network_create(ctx, "grey", (pinion_shape){2, 2, channels}, &n));
+    assert_done(ctx, pinion_network_add_flatten(n, "flat", PINION_INPUT, &at));
+    assert_done(ctx, pinion_network_add_linear(n, "fc", at, &(pinion_linear){.k = 2}, &at));
+    assert_done(ctx, pinion_network_init_weights(n, 3));
+    return n;
+}

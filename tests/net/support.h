@@ -40,6 +40,10 @@ void test_write(const char *path, const void *data, size_t bytes);
 char *test_read(const char *path, size_t *bytes);
 /* Opens a weights file and loads it. */
 int test_load(pinion_network *network, const char *path, bool replace_classifier);
+/* Each kind of parameter, a flatten with batch norm and a linear layer behind it; with weights. */
+pinion_network *test_network_small(pinion_context *ctx, const char *name, int classes);
+/* One linear layer, with weights, on 2x2 pixels. */
+pinion_network *test_network_linear(pinion_context *ctx, int channels);
 /* A path below the source folder. */
 const char *test_source(const char *name);
 

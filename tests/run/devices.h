@@ -107,28 +107,56 @@ static inline pinion_network *make_resnet(uint64_t seed)
     return network;
 }
 
-static inline void check_training(maker *make, uint64_t seed, pinion_plan_options options, turns by, double limit)
+/* What the reference kernels make of a network in a few steps. */
+typedef struct answer {
+    maker *make;
+    uint64_t seed;
+    pinion_plan_options options;
+    pinion_network *before;
+    machine ref;
+    float losses[STEPS];
+} answer;
+
+static inline answer find_answer(maker *make, uint64_t seed, const pinion_plan_options *options)
 {
-    pinion_network *before = make(seed);
-    machine ref = make_on_ref(make(seed), &options);
-    machine first = make_on_devices(make(seed), &options, &by, true);
-    machine second = make_on_devices(make(seed), &options, &by, false);
-    float expected[STEPS], found[STEPS], again[STEPS];
-    run_steps(&ref, expected);
+    answer a = {.make = make, .seed = seed, .options = *options};
+    a.before = make(seed);
+    a.ref = make_on_ref(make(seed), options);
+    run_steps(&a.ref, a.losses);
+    return a;
+}
+
+static inline void end_answer(answer *a)
+{
+    end(&a->ref);
+    pinion_network_destroy(a->before);
+}
+
+/* The same steps by turns on the devices, twice: the same bits, as near to the answer as the limit says. */
+static inline void check_turns(const answer *a, turns by, double limit)
+{
+    machine first = make_on_devices(a->make(a->seed), &a->options, &by, true);
+    machine second = make_on_devices(a->make(a->seed), &a->options, &by, false);
+    float found[STEPS], again[STEPS];
     run_steps(&first, found);
     run_steps(&second, again);
     assert_memory_equal(found, again, sizeof found);
     expect_same_results(&first, &second);
-    double apart = distance(first.network, ref.network, before);
-    if (!(apart < limit && fabsf(found[0] - expected[0]) < 1e-4f * fabsf(expected[0])))
-        fail_msg("seed %d, share %g: weights %.3g apart, losses %.9g and %.9g", (int)seed, (double)by.share, apart,
-                 (double)found[0], (double)expected[0]);
+    double apart = distance(first.network, a->ref.network, a->before);
+    if (!(apart < limit && fabsf(found[0] - a->losses[0]) < 1e-4f * fabsf(a->losses[0])))
+        fail_msg("seed %d, share %g: weights %.3g apart, losses %.9g and %.9g", (int)a->seed, (double)by.share, apart,
+                 (double)found[0], (double)a->losses[0]);
     size_t given = first.plan->input_bytes;
     assert_true((size_t)pinion_runner_get_info(first.runner).copied_bytes <= given * (size_t)first.plan->micro_batches);
-    end(&ref);
     end(&first);
     end(&second);
-    pinion_network_destroy(before);
+}
+
+static inline void check_training(maker *make, uint64_t seed, pinion_plan_options options, turns by, double limit)
+{
+    answer a = find_answer(make, seed, &options);
+    check_turns(&a, by, limit);
+    end_answer(&a);
 }
 
 #endif

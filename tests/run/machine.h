@@ -7,6 +7,7 @@
 
 #include "plan/networks.h"
 #include "run/runner.h"
+#include "support/quick.h"
 
 #include <math.h>
 #include <stdlib.h>

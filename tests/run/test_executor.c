@@ -12,7 +12,7 @@ static void test_random_delays(void **state)
 {
     (void)state;
     pinion_context *ctx = make_context();
-    for (uint64_t seed = 0; seed < 300; seed++) {
+    for (uint64_t seed = 0; seed < seeds(300); seed++) {
         int depth = 3 + (int)(seed % 12);
         pinion_plan_options options = training_options(BATCH);
         options.clip = seed % 4 == 0;

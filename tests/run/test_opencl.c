@@ -21,20 +21,17 @@ static void test_random_graphs(void **state)
 static void test_resnet(void **state)
 {
     (void)state;
-    pinion_plan_options options = training_options(4);
-    pinion_network *before = make_resnet(1);
-    machine ref = make_on_ref(make_resnet(1), &options);
+    pinion_plan_options options = training_options(2);
+    answer a = find_answer(make_resnet, 1, &options);
     machine host = make_on_devices(make_resnet(1), &options, &(turns){1, 0.0f}, true);
     float losses[STEPS];
-    run_steps(&ref, losses);
     run_steps(&host, losses);
-    double apart = distance(host.network, ref.network, before);
+    double apart = distance(host.network, a.ref.network, a.before);
     print_message("the host alone: %.3g apart\n", apart);
-    end(&ref);
     end(&host);
-    pinion_network_destroy(before);
-    check_training(make_resnet, 1, options, (turns){1, 0.5f}, 3 * apart);
-    check_training(make_resnet, 1, options, (turns){1, 1.0f}, 3 * apart);
+    check_turns(&a, (turns){1, 0.5f}, 3 * apart);
+    check_turns(&a, (turns){1, 1.0f}, 3 * apart);
+    end_answer(&a);
 }
 
 static void test_inference(void **state)

@@ -90,7 +90,7 @@ static void test_random_graphs(void **state)
     pinion__processors processors = {.count = 0};
     assert_int_equal(pinion__processors_choose(ctx, NULL, &processors), PINION_OK);
     int run = 0;
-    for (uint64_t seed = 0; seed < 60; seed++) {
+    for (uint64_t seed = 0; seed < seeds(60); seed++) {
         pinion_network *network = make_random_network(ctx, seed, 4 + (int)(seed % 27), false);
         pinion_plan_options options = training_options(BATCH);
         options.clip = seed % 3 == 0;
@@ -100,7 +100,7 @@ static void test_random_graphs(void **state)
         pinion_network_destroy(network);
     }
     print_message("%d limits\n", run);
-    assert_true(run > 120);
+    assert_true(run > (int)seeds(120));
     pinion__processors_fini(&processors);
     pinion_context_destroy(ctx);
 }
@@ -164,7 +164,7 @@ static void test_smallest_limit(void **state)
     (void)state;
     pinion_context *ctx = make_context();
     pinion__processor *ref = make_ref(ctx);
-    for (uint64_t seed = 0; seed < 30; seed++) {
+    for (uint64_t seed = 0; seed < seeds(30); seed++) {
         pinion_network *network = make_random_network(ctx, seed, 6 + (int)seed % 20, false);
         pinion_plan_options options = training_options(seed % 2 ? 6 : 7);
         options.mode = seed % 5 == 0 ? PINION_INFER : PINION_TRAIN;

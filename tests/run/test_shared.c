@@ -102,7 +102,7 @@ static void test_training(void **state)
 {
     (void)state;
     pinion_context *ctx = make_context();
-    for (uint64_t seed = 0; seed < 300; seed++)
+    for (uint64_t seed = 0; seed < seeds(300); seed++)
         check_training(ctx, seed, (pinion__plan_tuning){.separate = seed % 11 == 0}, 0);
     pinion_context_destroy(ctx);
 }
@@ -111,7 +111,7 @@ static void test_micro_batches(void **state)
 {
     (void)state;
     pinion_context *ctx = make_context();
-    for (uint64_t seed = 300; seed < 400; seed++)
+    for (uint64_t seed = 300; seed < 300 + seeds(100); seed++)
         check_training(ctx, seed, (pinion__plan_tuning){.micro_batches = BATCH}, 0);
     pinion_context_destroy(ctx);
 }
@@ -121,7 +121,7 @@ static void test_delays(void **state)
 {
     (void)state;
     pinion_context *ctx = make_context();
-    for (uint64_t seed = 0; seed < 1000; seed++) {
+    for (uint64_t seed = 0; seed < seeds(1000); seed++) {
         pinion_plan_options options = draw_options(seed);
         pair p = {0};
         make_pair(&p, ctx, seed, &options, (pinion__plan_tuning){.micro_batches = seed % 10 == 0 ? BATCH : 0}, 20000);
@@ -139,7 +139,7 @@ static void test_recompute(void **state)
     (void)state;
     pinion_context *ctx = make_context();
     int recomputed = 0;
-    for (uint64_t seed = 0; seed < 60; seed++) {
+    for (uint64_t seed = 0; seed < seeds(60); seed++) {
         pinion_plan_options options = draw_options(seed);
         pair p = {0};
         make_pair(&p, ctx, seed, &options, (pinion__plan_tuning){0}, 0);
@@ -152,7 +152,7 @@ static void test_recompute(void **state)
         }
         end_pair(&p);
     }
-    assert_true(recomputed > 50);
+    assert_true(recomputed > (int)seeds(50));
     pinion_context_destroy(ctx);
 }
 
@@ -161,7 +161,7 @@ static void test_inference(void **state)
 {
     (void)state;
     pinion_context *ctx = make_context();
-    for (uint64_t seed = 0; seed < 100; seed++) {
+    for (uint64_t seed = 0; seed < seeds(100); seed++) {
         pinion_plan_options training = draw_options(seed), inference = pinion_plan_options_default();
         float expected[BATCH * CLASSES], found[BATCH * CLASSES];
         inference.batch = BATCH;
@@ -202,7 +202,7 @@ static void test_lent_arena(void **state)
     (void)state;
     pinion_context *ctx = make_context();
     int lent = 0;
-    for (uint64_t seed = 0; seed < 60; seed++) {
+    for (uint64_t seed = 0; seed < seeds(60); seed++) {
         pinion_plan_options training = draw_options(seed), inference = pinion_plan_options_default();
         float expected[BATCH * CLASSES], found[BATCH * CLASSES];
         inference.batch = 1 + (int)(seed % BATCH);
@@ -238,7 +238,7 @@ static void test_lent_arena(void **state)
         end(&alone);
         end_pair(&p);
     }
-    assert_true(lent > 20);
+    assert_true(lent > (int)seeds(20));
     pinion_context_destroy(ctx);
 }
 
@@ -258,7 +258,7 @@ static void test_not_finite(void **state)
     (void)state;
     pinion_context *ctx = make_context();
     int failed = 0;
-    for (uint64_t seed = 0; seed < 120; seed++) {
+    for (uint64_t seed = 0; seed < seeds(120); seed++) {
         pinion_plan_options options = draw_options(seed);
         char sentence[2][1024];
         pair p = {0};
@@ -285,7 +285,7 @@ static void test_not_finite(void **state)
         }
         end_pair(&p);
     }
-    assert_true(failed > 60);
+    assert_true(failed > (int)seeds(60));
     pinion_context_destroy(ctx);
 }
 

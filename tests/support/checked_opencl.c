@@ -3,99 +3,28 @@
  * See checked_opencl.h. Maps read from the driver's buffer into the shadow; unmaps write it back and wait for that,
  * since the shadow is poison from then on.
  */
-#include "support/checked_opencl.h"
+#include "support/checked_buffers.h"
 
 #ifdef PINION__HAVE_OPENCL
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { POISON = 0xff, ALIGN_BYTES = 512, MAX_BUFFERS = 8192, MAX_MAPS = 4096, MAX_ARGUMENTS = 64, MAX_KERNELS = 1024 };
-
-typedef struct buffer {
-    cl_mem memory; /* NULL: released */
-    struct buffer *parent;
-    size_t origin, bytes; /* in the parent */
-    unsigned char *shadow;
-    int references; /* sub-buffers hold their parent */
-} buffer;
-
-typedef struct mapping {
-    buffer *of; /* NULL: free */
-    size_t offset, bytes;
-    bool writes;
-} mapping;
+enum { ALIGN_BYTES = 512, MAX_ARGUMENTS = 64, MAX_KERNELS = 1024 };
 
 typedef struct kernel {
     cl_kernel id;
-    buffer *arguments[MAX_ARGUMENTS];
+    checked_buffer *arguments[MAX_ARGUMENTS];
 } kernel;
 
 static struct {
     pinion__opencl_api real;
     bool discrete;
     pthread_mutex_t lock;
-    buffer buffers[MAX_BUFFERS];
-    int buffer_count;
-    mapping maps[MAX_MAPS];
     kernel kernels[MAX_KERNELS];
     int kernel_count;
-    int errors;
-    char sentence[512];
     uint64_t copied;
 } all = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-static cl_int refuse(const char *format, ...)
-{
-    va_list list;
-    va_start(list, format);
-    if (all.errors++ == 0) {
-        vsnprintf(all.sentence, sizeof all.sentence, format, list);
-        fprintf(stderr, "checked OpenCL: %s\n", all.sentence);
-    }
-    va_end(list);
-    return CL_INVALID_OPERATION;
-}
-
-static buffer *find(cl_mem memory)
-{
-    for (int i = 0; i < all.buffer_count; i++)
-        if (all.buffers[i].memory == memory)
-            return &all.buffers[i];
-    return NULL;
-}
-
-static const buffer *root_of(const buffer *of)
-{
-    return of->parent ? of->parent : of;
-}
-
-/* The map of some of these bytes that stands in the way: any, or only one that writes. */
-static const mapping *find_map(const buffer *of, size_t offset, size_t bytes, bool any)
-{
-    for (int i = 0; i < MAX_MAPS; i++) {
-        const mapping *at = &all.maps[i];
-        if (!at->of || root_of(at->of) != root_of(of) || !(any || at->writes))
-            continue;
-        size_t first = at->of->origin + at->offset, begin = of->origin + offset;
-        if (first < begin + bytes && begin < first + at->bytes)
-            return at;
-    }
-    return NULL;
-}
-
-static cl_int check_unmapped(const buffer *of, size_t offset, size_t bytes, bool any, const char *what)
-{
-    const mapping *at = of ? find_map(of, offset, bytes, any) : NULL;
-    if (!of)
-        return refuse("%s: a buffer that there is not", what);
-    if (at)
-        return refuse("%s uses bytes %zu to %zu, of which %zu to %zu are mapped%s", what, of->origin + offset,
-                      of->origin + offset + bytes, at->of->origin + at->offset, at->of->origin + at->offset + at->bytes,
-                      at->writes ? " for writing" : "");
-    return CL_SUCCESS;
-}
 
 static cl_int CL_API_CALL get_device_info(cl_device_id device, cl_device_info what, size_t bytes, void *value,
                                           size_t *size)
@@ -108,29 +37,6 @@ static cl_int CL_API_CALL get_device_info(cl_device_id device, cl_device_info wh
     return error;
 }
 
-static cl_mem add_buffer(cl_mem memory, buffer *parent, size_t origin, size_t bytes, cl_int *error)
-{
-    buffer *into = NULL;
-    for (int i = 0; i < all.buffer_count && !into; i++)
-        if (!all.buffers[i].memory)
-            into = &all.buffers[i];
-    if (!into && all.buffer_count < MAX_BUFFERS)
-        into = &all.buffers[all.buffer_count++];
-    if (!into) {
-        *error = CL_OUT_OF_RESOURCES;
-        return NULL;
-    }
-    *into = (buffer){.memory = memory, .parent = parent, .origin = origin, .bytes = bytes, .references = 1};
-    if (parent) {
-        parent->references++;
-        into->shadow = parent->shadow + origin;
-    } else {
-        into->shadow = aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
-        memset(into->shadow, POISON, bytes);
-    }
-    return memory;
-}
-
 static cl_mem CL_API_CALL create_buffer(cl_context context, cl_mem_flags flags, size_t bytes, void *host, cl_int *error)
 {
     cl_int ignored;
@@ -139,7 +45,7 @@ static cl_mem CL_API_CALL create_buffer(cl_context context, cl_mem_flags flags, 
     if (!memory)
         return NULL;
     pthread_mutex_lock(&all.lock);
-    memory = add_buffer(memory, NULL, 0, bytes, error ? error : &ignored);
+    memory = checked_add(memory, NULL, 0, bytes, error ? error : &ignored);
     pthread_mutex_unlock(&all.lock);
     return memory;
 }
@@ -151,42 +57,32 @@ static cl_mem CL_API_CALL create_sub_buffer(cl_mem parent, cl_mem_flags flags, c
     const cl_buffer_region *region = info;
     error = error ? error : &ignored;
     pthread_mutex_lock(&all.lock);
-    buffer *of = find(parent);
+    checked_buffer *of = checked_find(parent);
     cl_mem memory = NULL;
     if (!of || of->parent)
-        *error = refuse("clCreateSubBuffer: of no buffer, or of a sub-buffer");
+        *error = checked_refuse("clCreateSubBuffer: of no buffer, or of a sub-buffer");
     else if (region->origin % ALIGN_BYTES != 0)
-        *error = refuse("clCreateSubBuffer: origin %zu is no multiple of %d", region->origin, ALIGN_BYTES);
+        *error = checked_refuse("clCreateSubBuffer: origin %zu is no multiple of %d", region->origin, ALIGN_BYTES);
     else
         memory = all.real.clCreateSubBuffer(parent, flags, type, info, error);
     if (memory)
-        memory = add_buffer(memory, of, region->origin, region->size, error);
+        memory = checked_add(memory, of, region->origin, region->size, error);
     pthread_mutex_unlock(&all.lock);
     return memory;
-}
-
-static void drop(buffer *of)
-{
-    if (--of->references > 0)
-        return;
-    if (of->parent)
-        drop(of->parent);
-    else
-        free(of->shadow);
-    of->memory = NULL;
 }
 
 static cl_int CL_API_CALL release_mem_object(cl_mem memory)
 {
     pthread_mutex_lock(&all.lock);
-    buffer *of = find(memory);
+    checked_buffer *of = checked_find(memory);
     if (!of)
-        refuse("clReleaseMemObject: a buffer that there is not");
-    else if (find_map(of, 0, of->bytes, true) && root_of(find_map(of, 0, of->bytes, true)->of) == of)
-        refuse("clReleaseMemObject: bytes of it are mapped");
+        checked_refuse("clReleaseMemObject: a buffer that there is not");
+    else if (checked_find_map(of, 0, of->bytes, true) &&
+             checked_root(checked_find_map(of, 0, of->bytes, true)->of) == of)
+        checked_refuse("clReleaseMemObject: bytes of it are mapped");
     cl_int error = all.real.clReleaseMemObject(memory);
     if (of)
-        drop(of);
+        checked_drop(of);
     pthread_mutex_unlock(&all.lock);
     return error;
 }
@@ -199,14 +95,14 @@ static void *CL_API_CALL enqueue_map(cl_command_queue queue, cl_mem memory, cl_b
     cl_int ignored;
     error = error ? error : &ignored;
     pthread_mutex_lock(&all.lock);
-    buffer *of = find(memory);
-    mapping *into = NULL;
-    for (int i = 0; i < MAX_MAPS && !into; i++)
-        if (!all.maps[i].of)
-            into = &all.maps[i];
-    *error = check_unmapped(of, offset, bytes, writes, "a map");
+    checked_buffer *of = checked_find(memory);
+    checked_map *into = NULL;
+    for (int i = 0; i < CHECKED_MAPS && !into; i++)
+        if (!checked.maps[i].of)
+            into = &checked.maps[i];
+    *error = checked_unmapped(of, offset, bytes, writes, "a map");
     if (*error == CL_SUCCESS && of->references > 1)
-        *error = refuse("a map of a whole buffer that has sub-buffers");
+        *error = checked_refuse("a map of a whole buffer that has sub-buffers");
     if (*error == CL_SUCCESS && !into)
         *error = CL_OUT_OF_RESOURCES;
     unsigned char *address = *error == CL_SUCCESS ? of->shadow + offset : NULL;
@@ -216,20 +112,20 @@ static void *CL_API_CALL enqueue_map(cl_command_queue queue, cl_mem memory, cl_b
                 ? all.real.clEnqueueMarkerWithWaitList(queue, events, list, event)
                 : all.real.clEnqueueReadBuffer(queue, memory, blocking, offset, bytes, address, events, list, event);
     if (*error == CL_SUCCESS)
-        *into = (mapping){.of = of, .offset = offset, .bytes = bytes, .writes = writes};
+        *into = (checked_map){.of = of, .offset = offset, .bytes = bytes, .writes = writes};
     pthread_mutex_unlock(&all.lock);
     return *error == CL_SUCCESS ? address : NULL;
 }
 
 /* Was a buffer that is mapped for reading changed by a side? */
-static cl_int check_same(cl_command_queue queue, const mapping *at)
+static cl_int check_same(cl_command_queue queue, const checked_map *at)
 {
     unsigned char *now = malloc(at->bytes);
     cl_int error =
         all.real.clEnqueueReadBuffer(queue, at->of->memory, CL_TRUE, at->offset, at->bytes, now, 0, NULL, NULL);
     if (error == CL_SUCCESS && memcmp(now, at->of->shadow + at->offset, at->bytes) != 0)
-        error = refuse("bytes %zu to %zu were written to while they were mapped for reading",
-                       at->of->origin + at->offset, at->of->origin + at->offset + at->bytes);
+        error = checked_refuse("bytes %zu to %zu were written to while they were mapped for reading",
+                               at->of->origin + at->offset, at->of->origin + at->offset + at->bytes);
     free(now);
     return error;
 }
@@ -238,19 +134,19 @@ static cl_int CL_API_CALL enqueue_unmap(cl_command_queue queue, cl_mem memory, v
                                         const cl_event *list, cl_event *event)
 {
     pthread_mutex_lock(&all.lock);
-    const buffer *of = find(memory);
-    mapping *at = NULL;
-    for (int i = 0; i < MAX_MAPS && !at; i++)
-        if (of && all.maps[i].of == of && of->shadow + all.maps[i].offset == (unsigned char *)address)
-            at = &all.maps[i];
-    cl_int error = at ? CL_SUCCESS : refuse("an unmap of what is not mapped");
+    const checked_buffer *of = checked_find(memory);
+    checked_map *at = NULL;
+    for (int i = 0; i < CHECKED_MAPS && !at; i++)
+        if (of && checked.maps[i].of == of && of->shadow + checked.maps[i].offset == (unsigned char *)address)
+            at = &checked.maps[i];
+    cl_int error = at ? CL_SUCCESS : checked_refuse("an unmap of what is not mapped");
     if (at) {
         error = at->writes ? all.real.clEnqueueWriteBuffer(queue, memory, CL_TRUE, at->offset, at->bytes, address,
                                                            events, list, NULL)
                            : check_same(queue, at);
         at->of = NULL;
-        if (!find_map(of, at->offset, at->bytes, true)) /* readers may share bytes */
-            memset(address, POISON, at->bytes);
+        if (!checked_find_map(of, at->offset, at->bytes, true)) /* readers may share bytes */
+            memset(address, CHECKED_POISON, at->bytes);
     }
     if (error == CL_SUCCESS)
         error = all.real.clEnqueueMarkerWithWaitList(queue, 0, NULL, event);
@@ -277,7 +173,8 @@ static cl_int CL_API_CALL set_kernel_arg(cl_kernel id, cl_uint index, size_t byt
     if (value && bytes == sizeof memory)
         memcpy(&memory, value, sizeof memory);
     if (of && index < MAX_ARGUMENTS)
-        of->arguments[index] = memory ? find(memory) : NULL; /* other values of that size are no buffer */
+        of->arguments[index] =
+            memory ? checked_find(memory) : NULL; /* other values of that size are no checked_buffer */
     pthread_mutex_unlock(&all.lock);
     return all.real.clSetKernelArg(id, index, bytes, value);
 }
@@ -291,7 +188,7 @@ static cl_int CL_API_CALL enqueue_kernel(cl_command_queue queue, cl_kernel id, c
     const kernel *of = find_kernel(id);
     for (int i = 0; of && i < MAX_ARGUMENTS && error == CL_SUCCESS; i++)
         if (of->arguments[i])
-            error = check_unmapped(of->arguments[i], 0, of->arguments[i]->bytes, false, "a kernel");
+            error = checked_unmapped(of->arguments[i], 0, of->arguments[i]->bytes, false, "a kernel");
     pthread_mutex_unlock(&all.lock);
     return error != CL_SUCCESS
                ? error
@@ -311,7 +208,7 @@ static cl_int CL_API_CALL release_kernel(cl_kernel id)
 static cl_int check_transfer(cl_mem memory, size_t offset, size_t bytes, const char *what)
 {
     pthread_mutex_lock(&all.lock);
-    cl_int error = check_unmapped(find(memory), offset, bytes, true, what);
+    cl_int error = checked_unmapped(checked_find(memory), offset, bytes, true, what);
     all.copied += bytes;
     pthread_mutex_unlock(&all.lock);
     return error;
@@ -342,9 +239,9 @@ static cl_int CL_API_CALL enqueue_copy(cl_command_queue queue, cl_mem from, cl_m
                                        cl_event *event)
 {
     pthread_mutex_lock(&all.lock);
-    cl_int error = check_unmapped(find(from), from_offset, bytes, false, "a copy");
+    cl_int error = checked_unmapped(checked_find(from), from_offset, bytes, false, "a copy");
     if (error == CL_SUCCESS)
-        error = check_unmapped(find(to), to_offset, bytes, true, "a copy");
+        error = checked_unmapped(checked_find(to), to_offset, bytes, true, "a copy");
     pthread_mutex_unlock(&all.lock);
     return error != CL_SUCCESS
                ? error
@@ -355,9 +252,9 @@ void checked_opencl_begin(const pinion__opencl_api *real, bool discrete, pinion_
 {
     all.real = *real;
     all.discrete = discrete;
-    all.buffer_count = all.kernel_count = all.errors = 0;
-    memset(all.maps, 0, sizeof all.maps);
-    all.sentence[0] = '\0';
+    checked.buffer_count = all.kernel_count = checked.errors = 0;
+    memset(checked.maps, 0, sizeof checked.maps);
+    checked.sentence[0] = '\0';
     all.copied = 0;
     *out = *real;
     out->clGetDeviceInfo = get_device_info;
@@ -376,12 +273,12 @@ void checked_opencl_begin(const pinion__opencl_api *real, bool discrete, pinion_
 
 int checked_opencl_errors(void)
 {
-    return all.errors;
+    return checked.errors;
 }
 
 const char *checked_opencl_sentence(void)
 {
-    return all.sentence;
+    return checked.sentence;
 }
 
 uint64_t checked_opencl_copied(void)
@@ -392,11 +289,11 @@ uint64_t checked_opencl_copied(void)
 int checked_opencl_end(void)
 {
     int live = 0;
-    for (int i = 0; i < all.buffer_count; i++)
-        live += all.buffers[i].memory != NULL;
+    for (int i = 0; i < checked.buffer_count; i++)
+        live += checked.buffers[i].memory != NULL;
     if (live > 0)
         fprintf(stderr, "checked OpenCL: %d buffers were not released\n", live);
-    return all.errors + live;
+    return checked.errors + live;
 }
 #else
 /* A file has at least one declaration. */

@@ -2,19 +2,40 @@
  *
  * See failing_opencl.h. A line a function: what it returns, its parameters, its arguments.
  */
-#include "device/failing_opencl.h"
+#include "support/failing_opencl.h"
 
 #ifdef PINION__HAVE_OPENCL
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
 static pinion__opencl_api system_api;
 static atomic_long calls;
 static long failing;
 static bool all_later;
 static const char *_Atomic first_failed;
+static const char *_Atomic armed; /* the function that failing_opencl_arm names; NULL: none, or it has failed */
+static atomic_long armed_left;
+static atomic_bool armed_lost, is_lost;
+
+/* Is it the call that was armed, or one behind it that is lost? */
+static bool spoil_armed(const char *name)
+{
+    const char *wanted = atomic_load(&armed);
+    if (atomic_load(&is_lost))
+        return true;
+    if (!wanted || strcmp(name, wanted) != 0 || atomic_fetch_sub(&armed_left, 1) != 0)
+        return false;
+    atomic_store(&armed, NULL);
+    atomic_store(&is_lost, atomic_load(&armed_lost));
+    return true;
+}
 
 static bool spoil(const char *name)
 {
     long number = atomic_fetch_add(&calls, 1);
-    if (failing < 0 || number < failing || (number > failing && !all_later))
+    bool chosen = failing >= 0 && (number == failing || (number > failing && all_later));
+    if (!spoil_armed(name) && !chosen)
         return false;
     const char *none = NULL;
     atomic_compare_exchange_strong(&first_failed, &none, name);
@@ -101,24 +122,59 @@ STATUS(clEnqueueWriteBuffer, (cl_command_queue queue, cl_mem memory, cl_bool blo
 STATUS(clEnqueueCopyBuffer, (cl_command_queue queue, cl_mem from, cl_mem to, size_t from_offset, size_t to_offset,
        size_t bytes, WAITING), (queue, from, to, from_offset, to_offset, bytes, WAIT))
 STATUS(clEnqueueMarkerWithWaitList, (cl_command_queue queue, WAITING), (queue, WAIT))
-STATUS(clSetEventCallback, (cl_event event, cl_int state, void(CL_CALLBACK *notify)(cl_event, cl_int, void *),
-       void *user), (event, state, notify, user))
 RELEASE(clReleaseEvent, cl_event)
 STATUS(clFlush, (cl_command_queue queue), (queue))
 /* A queue that is not waited for would go on working on what the test takes away. */
 RELEASE(clFinish, cl_command_queue)
 /* clang-format on */
 
+/* What is told of an event passes here, so that a command can fail after it was started. */
+typedef struct notice {
+    void(CL_CALLBACK *notify)(cl_event event, cl_int state, void *user);
+    void *user;
+} notice;
+
+static void CL_CALLBACK pass_notice(cl_event event, cl_int state, void *user)
+{
+    const notice of = *(notice *)user;
+    free(user);
+    of.notify(event, spoil_armed("callback") ? CL_OUT_OF_RESOURCES : state, of.user);
+}
+
+static cl_int CL_API_CALL fail_clSetEventCallback(cl_event event, cl_int state,
+                                                  void(CL_CALLBACK *notify)(cl_event, cl_int, void *), void *user)
+{
+    notice *of = malloc(sizeof *of);
+    if (!of || spoil("clSetEventCallback")) {
+        free(of);
+        return CL_OUT_OF_RESOURCES;
+    }
+    *of = (notice){notify, user};
+    cl_int error = system_api.clSetEventCallback(event, state, pass_notice, of);
+    if (error != CL_SUCCESS)
+        free(of);
+    return error;
+}
+
 void failing_opencl(const pinion__opencl_api *real, long first, bool lost, pinion__opencl_api *out)
 {
     system_api = *real;
     atomic_store(&calls, 0);
     atomic_store(&first_failed, NULL);
+    atomic_store(&armed, NULL);
+    atomic_store(&is_lost, false);
     failing = first;
     all_later = lost;
 #define MEMBER(function) out->function = fail_##function;
     PINION__OPENCL_FUNCTIONS(MEMBER)
 #undef MEMBER
+}
+
+void failing_opencl_arm(const char *function, long after, bool lost)
+{
+    atomic_store(&armed_left, after);
+    atomic_store(&armed_lost, lost);
+    atomic_store(&armed, function);
 }
 
 long failing_opencl_calls(void)
