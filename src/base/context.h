@@ -79,7 +79,8 @@ void pinion__trace(pinion_context *ctx, const char *file, int line, int code);
 #define PINION_FAIL_IF(condition, code, ...)                                                                           \
     do {                                                                                                               \
         if (condition) {                                                                                               \
-            status = pinion__fail(ctx, __FILE__, __LINE__, (code), __VA_ARGS__);                                       \
+            status = (code);                                                                                           \
+            pinion__fail(ctx, __FILE__, __LINE__, status, __VA_ARGS__);                                                \
             goto fail;                                                                                                 \
         }                                                                                                              \
     } while (0)

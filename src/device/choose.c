@@ -160,21 +160,23 @@ fail:
 /* Gives the threads of a device that is a CPU cores of their own. */
 static void place_threads(choice *of, pinion__processor *processor, bool all)
 {
-    const pinion__core *taken[MOST_CORES];
+    const pinion__core *taken[MOST_CORES] = {0};
     int units[MOST_CORES], count = processor->cores;
     bool enough = count <= of->cores.count;
     if (enough)
         take_cores(of, ALL, count, taken);
-    for (int i = 0; i < count && enough; i++)
+    for (int i = 0; i < count && taken[i]; i++)
         units[i] = taken[i]->unit;
     bool bound = enough && pinion__opencl_bind(processor, units);
     if (!bound && !all)
         pinion__log(of->ctx, PINION_LOG_WARNING,
                     "processor '%s': its driver's threads cannot be bound to cores: it shares all of them",
                     processor->name);
-    for (int i = 0; i < (bound ? count : of->cores.count); i++)
-        for (int word = 0; word < 4; word++)
-            processor->core_mask[word] |= (bound ? taken[i] : &of->cores.at[i])->mask[word];
+    for (int i = 0; i < (bound ? count : of->cores.count); i++) {
+        const pinion__core *core = bound ? taken[i] : &of->cores.at[i];
+        for (int word = 0; word < 4 && core; word++)
+            processor->core_mask[word] |= core->mask[word];
+    }
 }
 
 /* How many compute units of its device the entries before this one have. */

@@ -9,11 +9,10 @@
 #include <string.h>
 
 /* The address of a function, as memory: ISO C has no conversion from an object pointer to a function pointer. */
-static bool look_up(void *library, const char *name, void *member, size_t bytes)
+static bool look_up(void *library, const char *name, void *member)
 {
     void *address = dlsym(library, name);
-    if (bytes == sizeof address)
-        memcpy(member, &address, bytes);
+    memcpy(member, &address, sizeof address);
     return address != NULL;
 }
 
@@ -23,14 +22,20 @@ int pinion__opencl_api_load(pinion_context *ctx, pinion__opencl_api *out)
     const char *name = getenv("PINION_OPENCL_LIBRARY");
     if (!name || !*name)
         name = "libOpenCL.so.1";
+    static const struct {
+        const char *name;
+        size_t offset;
+    } functions[] = {
+#define FUNCTION(function) {#function, offsetof(pinion__opencl_api, function)},
+        PINION__OPENCL_FUNCTIONS(FUNCTION)
+#undef FUNCTION
+    };
     pinion__opencl_api api;
     void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
     PINION_FAIL_IF(!library, PINION_EUNSUPPORTED, "OpenCL: the library %s could not be loaded (%s)", name, dlerror());
-#define LOOK_UP(function)                                                                                              \
-    PINION_FAIL_IF(!look_up(library, #function, &api.function, sizeof api.function), PINION_EUNSUPPORTED,              \
-                   "OpenCL: the library %s has no function " #function ": expected OpenCL 1.2", name);
-    PINION__OPENCL_FUNCTIONS(LOOK_UP)
-#undef LOOK_UP
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
+        PINION_FAIL_IF(!look_up(library, functions[i].name, (char *)&api + functions[i].offset), PINION_EUNSUPPORTED,
+                       "OpenCL: the library %s has no function %s: expected OpenCL 1.2", name, functions[i].name);
     *out = api;
 fail:
     return status;

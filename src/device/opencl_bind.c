@@ -59,7 +59,7 @@ bool pinion__opencl_bind(pinion__processor *processor, const int *units)
     pinion__opencl *opencl;
     if (pinion__opencl_get(processor->ctx, &opencl) < 0)
         return false;
-    const cl_device_id whole = opencl->devices[self->index].id;
+    cl_device_id whole = opencl->devices[self->index].id;
     cl_device_exec_capabilities can = 0;
     if (self->cl->clGetDeviceInfo(whole, CL_DEVICE_EXECUTION_CAPABILITIES, sizeof can, &can, NULL) != CL_SUCCESS ||
         !(can & CL_EXEC_NATIVE_KERNEL))

@@ -6,6 +6,8 @@
  */
 #include "plan/elimination_order.h"
 
+#include <assert.h>
+
 typedef struct greedy {
     pinion__meeting *meeting;
     const int *sizes;
@@ -103,6 +105,7 @@ int pinion__elimination_order(pinion_context *ctx, pinion__meeting *meeting, con
         weigh(&g, v);
     for (int i = 0; i < meeting->count; i++) {
         int next = find_next(&g);
+        assert(next >= 0); /* one is left */
         PINION_FAIL_IF(g.table[next] > limit, PINION_EUNSUPPORTED,
                        "the network is too entangled to place its tasks exactly: a table of more than %zu entries",
                        limit);

@@ -7,8 +7,6 @@
  */
 #include "plan/hand_over.h"
 
-#include <string.h>
-
 /* Adds a use, or joins it with that of another operand on the same storage. */
 static void add_use(pinion__use *uses, int *count, pinion__use with)
 {
@@ -77,11 +75,10 @@ static double times_of(const pinion_plan *plan, int t)
 static double cost_of(const pinion_plan *plan, enum pinion__holder from, enum pinion__holder to, size_t bytes,
                       bool contents)
 {
-    static const pinion__hand_over_cost unknown;
     const pinion__hand_over_cost *cost = &plan->hand_over_costs.at[from][to];
     if (from == to)
         return 0;
-    if (memcmp(cost, &unknown, sizeof unknown) == 0)
+    if (!(cost->fixed_ms > 0) && !(cost->ms_per_byte > 0))
         return 1;
     return pinion__hand_over_ms(&plan->hand_over_costs, from, to, contents || !plan->domain->copies ? bytes : 0);
 }

@@ -13,6 +13,7 @@
 
 #include "base/random.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* Simulations: so many of each task's moves, and so many task starts in all. */
@@ -195,6 +196,7 @@ static void report(search *of, const pinion__placement *serial, pinion__schedule
     const size_t tasks = (size_t)of->problem->task_count;
     const bool gains = of->best.ms < serial->ms * (1 - 1e-9);
     int *processor = out->placement.processor;
+    assert(gains || serial->processor);
     memcpy(processor, gains ? of->best.processor : serial->processor, tasks * sizeof *processor);
     out->placement.ms = gains ? pinion__simulation_run(of->simulation, processor, of->best.urgency_ms)
                               : pinion__simulation_run_serially(of->simulation, processor);

@@ -10,6 +10,7 @@
 #include "plan/plan_file.h"
 #include "plan/timeline.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -326,8 +327,9 @@ int pinion_plan_create(const pinion_network *network, const pinion_plan_options 
     PINION_FAIL_IF(!options || !out, PINION_EINVAL,
                    "pinion_plan_create: expected options and somewhere to put the plan");
     PINION_TRY(pinion__processors_choose(ctx, options->processors, &found));
-    pinion_plan *plan;
+    pinion_plan *plan = NULL;
     PINION_TRY(pinion__plan_create(network, options, found.at, found.count, &plan));
+    assert(plan);
     plan->owned = found;
     *out = plan;
     return PINION_OK;

@@ -235,7 +235,7 @@ int pinion__trial_enter(pinion__trial *trial, pinion__bench *bench, const pinion
 {
     const pinion_plan *plan = bench->plan;
     const pinion__task *task = &bench->task;
-    size_t offsets[PINION__MAX_OPERANDS], prepared;
+    size_t offsets[PINION__MAX_OPERANDS] = {0}, prepared;
     size_t end = place_operands(plan, task, offsets);
     *trial = (pinion__trial){.bench = bench, .processor = plan->processors[task->processor], .kernel = kernel};
     trial->args = pinion__plan_task_args(plan, task);

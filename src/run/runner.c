@@ -272,7 +272,8 @@ static const float *pad(pinion_runner *runner, const float *images, int count, b
 {
     size_t bytes = pinion__runner_part_bytes(runner->plan);
     size_t given = bytes / (size_t)runner->plan->samples * (size_t)count;
-    unsigned char *padded = slot ? (unsigned char *)(uintptr_t)images : runner->padded.host;
+    float *own = runner->input->images;
+    unsigned char *padded = slot ? (unsigned char *)(own + (images - own)) : runner->padded.host;
     if (!slot)
         memcpy(padded, images, given);
     memset(padded + given, 0, bytes - given);
