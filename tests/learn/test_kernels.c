@@ -111,24 +111,6 @@ static void resuming_repeats_kernels(void **state)
     tiny_assert_same_training("whole", "part");
 }
 
-/* Replaces the first occurrence of a text in the checkpoint by another of the same length. */
-static void edit_checkpoint(const char *from, const char *to)
-{
-    enum { MOST = 1 << 18 };
-    static char data[MOST];
-    FILE *file = fopen(tiny_path("W.state.safetensors"), "r+b");
-    assert_non_null(file);
-    size_t bytes = fread(data, 1, MOST, file);
-    char *at = memmem(data, bytes, from, strlen(from));
-    if (!at)
-        fail_msg("the checkpoint has no '%s'", from);
-    assert_int_equal(strlen(from), strlen(to));
-    memcpy(at, to, strlen(to));
-    rewind(file);
-    assert_int_equal(fwrite(data, 1, bytes, file), bytes);
-    assert_int_equal(fclose(file), 0);
-}
-
 static void missing_kernels_are_refused(void **state)
 {
     (void)state;
@@ -146,7 +128,7 @@ static void missing_kernels_are_refused(void **state)
         tiny_open(&t, NULL, 1);
         assert_int_equal(tiny_train(&t, &options, NULL, 5, NULL), PINION_EINTERRUPTED);
         tiny_close(&t);
-        edit_checkpoint(cases[i].from, cases[i].to);
+        tiny_edit_checkpoint(cases[i].from, cases[i].to);
         tiny_open(&t, NULL, 1);
         int status = tiny_train(&t, &options, options.out, 0, NULL);
         if (status != PINION_EINVAL || !strstr(pinion_context_error(t.ctx), cases[i].words))

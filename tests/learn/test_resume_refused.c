@@ -112,24 +112,6 @@ static void other_networks_are_refused(void **state)
     tiny_close(&t);
 }
 
-/* Replaces the first occurrence of `from` in the checkpoint by `to`, of the same length. */
-static void edit_checkpoint(const char *from, const char *to)
-{
-    enum { MOST = 1 << 18 };
-    static char data[MOST];
-    FILE *file = fopen(tiny_path("W.state.safetensors"), "r+b");
-    assert_non_null(file);
-    size_t bytes = fread(data, 1, MOST, file);
-    char *at = memmem(data, bytes, from, strlen(from));
-    if (!at)
-        fail_msg("the checkpoint has no '%s'", from);
-    assert_int_equal(strlen(from), strlen(to));
-    memcpy(at, to, strlen(to));
-    rewind(file);
-    assert_int_equal(fwrite(data, 1, bytes, file), bytes);
-    assert_int_equal(fclose(file), 0);
-}
-
 static void damaged_checkpoints_are_refused(void **state)
 {
     (void)state;
@@ -150,7 +132,7 @@ static void damaged_checkpoints_are_refused(void **state)
     };
     for (size_t i = 0; i < sizeof edits / sizeof *edits; i++) {
         tiny_make_checkpoint();
-        edit_checkpoint(edits[i].from, edits[i].to);
+        tiny_edit_checkpoint(edits[i].from, edits[i].to);
         pinion_train_options options = tiny_options(NULL);
         assert_resume_refused(&options, edits[i].code, edits[i].words);
     }
@@ -168,7 +150,7 @@ static void refusal_changes_nothing(void **state)
     (void)state;
     tiny t, start;
     tiny_make_checkpoint();
-    edit_checkpoint("pinion.moment0.fc.weight", "pinion.moment9.fc.weight");
+    tiny_edit_checkpoint("pinion.moment0.fc.weight", "pinion.moment9.fc.weight");
     pinion_train_options options = tiny_options(NULL);
     tiny_open(&t, NULL, 1);
     tiny_open(&start, NULL, 1);

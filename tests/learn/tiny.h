@@ -61,4 +61,7 @@ void tiny_assert_same(const char *a, const char *b);
 /* The same for a training's three files, names without ".safetensors". */
 void tiny_assert_same_training(const char *a, const char *b);
 
+/* Replaces the first occurrence of `from` in the checkpoint W.state.safetensors by `to`, of the same length. */
+void tiny_edit_checkpoint(const char *from, const char *to);
+
 #endif
