@@ -8,8 +8,8 @@
 All predictions of a batch are written to the file before the first of its steps is measured, and so is each plan: what is
 measured is the plan that was predicted. Runs alternate between the ways, several rounds; a figure is the median of the
 rounds' medians. Beside them `--threads` runs the step on so many threads of the CPU alone: what the machine has to give
-while its cores are busy at once. Batches that the file holds already are
-left alone, so a long table may be made in parts. The command is $PINION_BINARY, else build/tools/pinion/pinion.
+while its cores are busy at once. Batches that the file holds already are left alone, so a long table may be made in parts.
+The command is $PINION_BINARY, else build/tools/pinion/pinion.
 """
 import argparse
 import json

@@ -190,8 +190,7 @@ static void place_input(pinion_plan *plan, const pinion__task *tasks, size_t cou
     plan->input_bytes = 0;
     for (size_t s = 0; s < plan->storage_count; s++) {
         const pinion__storage *storage = &plan->storages[s];
-        bool given = storage->place == PINION__PLACE_BATCH || storage->place == PINION__PLACE_LABELS;
-        size_t t = given && storage->bytes > 0 ? 0 : count;
+        size_t t = pinion__storage_is_given(storage) && storage->bytes > 0 ? 0 : count;
         while (t < count && (!tasks[t].hand_over.present || tasks[t].hand_over.storage != (int)s))
             t++;
         if (t < count)

@@ -110,7 +110,7 @@ static bool must_be_host(const pinion_plan *plan, int storage)
 {
     const pinion__storage *of = &plan->storages[storage];
     bool logits = plan->options.mode == PINION_INFER && plan->tensors[plan->output].storage == storage;
-    return logits || of->place == PINION__PLACE_BATCH || of->place == PINION__PLACE_LABELS;
+    return logits || pinion__storage_is_given(of);
 }
 
 /* Costs that differ by less than rounding are the same. */

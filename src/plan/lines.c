@@ -113,11 +113,6 @@ fail:
     return status;
 }
 
-static bool is(const char *name, const char *text, int length)
-{
-    return strlen(name) == (size_t)length && memcmp(name, text, (size_t)length) == 0;
-}
-
 static int first_that_can(const pinion_plan *plan, const pinion__task *task)
 {
     int p = 0;
@@ -135,7 +130,8 @@ static int set_processor(pinion_plan *plan, int index, const line *given)
     if (!given || given->processor_length == 0)
         return PINION_OK;
     int p = 0;
-    while (p < plan->processor_count && !is(plan->processors[p]->name, given->processor, given->processor_length))
+    while (p < plan->processor_count &&
+           !pinion__lines_is(plan->processors[p]->name, given->processor, given->processor_length))
         p++;
     PINION_FAIL_IF(p == plan->processor_count, PINION_EUNSUPPORTED,
                    "layer '%s' has its %s on processor '%.*s', which is not among those of this plan ('%s'%s)",
@@ -297,7 +293,7 @@ int pinion__lines_kernel(const pinion_plan *plan, int index, const char *lines, 
     PINION_TRY(look_up(plan, index, lines, &named, &given));
     for (int i = 0; i < record->count && !found; i++) {
         const pinion__kernel *kernel = plan->candidates[record->first + i].kernel;
-        if (!named || is(kernel->name, given.kernel, given.kernel_length))
+        if (!named || pinion__lines_is(kernel->name, given.kernel, given.kernel_length))
             found = kernel;
     }
     PINION_FAIL_IF(!found, PINION_EUNSUPPORTED, "task '%s %s %s': kernel '%.*s' is not there for %s or cannot do it",

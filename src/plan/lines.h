@@ -9,6 +9,14 @@
 
 #include "plan/plan.h"
 
+#include <string.h>
+
+/* Is a word of a line, of that length, this name? */
+static inline bool pinion__lines_is(const char *name, const char *word, int length)
+{
+    return strlen(name) == (size_t)length && memcmp(name, word, (size_t)length) == 0;
+}
+
 /* Brings the tasks on the processors, and in the order, that the lines say; tasks that they do not name stay on the
  * first processor that can. PINION_EUNSUPPORTED: a processor that the plan does not have; an order that is not one; a
  * line of a layer that is not there, or a second one of a task. */

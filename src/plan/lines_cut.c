@@ -4,13 +4,9 @@
  * before it ends.
  */
 #include "plan/lines.h"
+#include "plan/slices.h"
 
-#include <string.h>
-
-static bool is(const char *name, const char *text, int length)
-{
-    return strlen(name) == (size_t)length && memcmp(name, text, (size_t)length) == 0;
-}
+#include <stdio.h>
 
 /* Where the word that stands `words` from a line's end begins; NULL: the line has not so many. */
 static const char *word_from_end(const char *text, int length, int words)
@@ -58,7 +54,7 @@ static int add_slice(pinion_context *ctx, const slice *of, pinion__processor *co
                      pinion__cut *cut)
 {
     int status = PINION_OK, p = 0;
-    while (p < count && !is(processors[p]->name, of->processor, of->processor_length))
+    while (p < count && !pinion__lines_is(processors[p]->name, of->processor, of->processor_length))
         p++;
     PINION_FAIL_IF(p == count, PINION_EUNSUPPORTED,
                    "samples %d to %d of the batch are for processor '%.*s', which is not among those of this plan",
@@ -89,17 +85,23 @@ fail:
     return status;
 }
 
+/* The op that a line names, "conv2d" of "conv1 conv2d+relu …"; NULL: there is none. */
+static const pinion__op *op_of(const char *line)
+{
+    const char *at = line + strcspn(line, " \n");
+    char name[32];
+    at += *at == ' ';
+    int length = (int)strcspn(at, "+ \n");
+    snprintf(name, sizeof name, "%.*s", length, at);
+    return length < (int)sizeof name ? pinion__op_find(name) : NULL;
+}
+
 /* Is this the line of a layer with weights, of a pass that begins so? */
 static bool is_pass(const char *line, const char *pass)
 {
-    static const char *const ops[] = {"conv2d", "depthwise_conv2d", "linear"};
     const char *found = word_from_end(line, (int)strcspn(line, "\n"), 5);
-    const char *op = line + strcspn(line, " \n");
-    bool weighted = false;
-    op += *op == ' ';
-    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
-        weighted = weighted || (strncmp(op, ops[i], strlen(ops[i])) == 0 && strchr("+ ", op[strlen(ops[i])]));
-    return weighted && found && strncmp(found, pass, strlen(pass)) == 0;
+    const pinion__op *op = op_of(line);
+    return op && pinion__slicing_has_weights(op) && found && strncmp(found, pass, strlen(pass)) == 0;
 }
 
 /* Such lines, of the same layer as `line` or, NULL, of any. */

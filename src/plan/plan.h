@@ -220,6 +220,12 @@ static inline size_t pinion__tensor_bytes(const pinion__tensor *tensor)
            (size_t)tensor->element_bytes;
 }
 
+/* Does the caller give what it holds, a batch of images or labels? */
+static inline bool pinion__storage_is_given(const pinion__storage *storage)
+{
+    return storage->place == PINION__PLACE_BATCH || storage->place == PINION__PLACE_LABELS;
+}
+
 /* The view of a tensor whose storage begins at `base`. */
 static inline pinion__view pinion__tensor_view(const pinion__tensor *tensor, void *base)
 {

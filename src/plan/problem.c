@@ -128,8 +128,7 @@ static int fill_uses(const pinion_plan *plan, pinion__problem *p)
     for (size_t s = 0; s < plan->storage_count; s++) {
         const pinion__storage *storage = &plan->storages[s];
         p->storages[s].bytes = storage->bytes;
-        p->storages[s].host_home =
-            storage->kept || storage->place == PINION__PLACE_BATCH || storage->place == PINION__PLACE_LABELS;
+        p->storages[s].host_home = storage->kept || pinion__storage_is_given(storage);
         p->storages[s].first_use = next;
         next += p->storages[s].use_count;
         p->storages[s].use_count = 0;

@@ -23,11 +23,6 @@ static unsigned char *base_of(const pinion_runner *runner, const pinion__storage
     }
 }
 
-static bool is_callers(const pinion__storage *storage)
-{
-    return storage->place == PINION__PLACE_BATCH || storage->place == PINION__PLACE_LABELS;
-}
-
 /* Index into runner->given; -1: only the host uses it. */
 static int given_of(const pinion_runner *runner, int storage)
 {
@@ -72,7 +67,7 @@ static int bind_operand(pinion_runner *runner, int t, int operand, bool device)
     const pinion__storage *storage = &plan->storages[tensor->storage];
     unsigned char *base = base_of(runner, storage);
     pinion__view *view = &runner->args[t].operand[operand];
-    if (!is_callers(storage)) {
+    if (!pinion__storage_is_given(storage)) {
         *view = pinion__tensor_view(tensor, base);
         if (device)
             runner->args[t].memory[operand] = bind_span(runner, tensor->storage, tensor->offset, &view->data);

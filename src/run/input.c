@@ -13,11 +13,6 @@
 #include "plan/build.h"
 #include "run/state.h"
 
-static bool is_callers(const pinion__storage *storage)
-{
-    return storage->place == PINION__PLACE_BATCH || storage->place == PINION__PLACE_LABELS;
-}
-
 static int list_given(pinion_runner *runner)
 {
     pinion_context *ctx = runner->ctx;
@@ -25,7 +20,7 @@ static int list_given(pinion_runner *runner)
     int status = PINION_OK;
     PINION_TRY(pinion__alloc(ctx, plan->storage_count + 1, sizeof *runner->given, "a runner", &runner->given));
     for (int s = 0; s < (int)plan->storage_count; s++)
-        if (runner->device && runner->hold_of[s] >= 0 && is_callers(&plan->storages[s]))
+        if (runner->device && runner->hold_of[s] >= 0 && pinion__storage_is_given(&plan->storages[s]))
             runner->given[runner->given_count++] = s;
 fail:
     return status;
