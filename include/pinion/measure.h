@@ -16,6 +16,11 @@ typedef struct pinion_measure_options {
     double warm_ms;   /* ... and for at least so long (default 300) */
     int repetitions;  /* timed calls; 0: as many as fit into budget_ms, at least 5 */
     double budget_ms; /* default 3000 */
+
+    /* Called before the first timed call (done = 0) and after each, outside the time that is taken: where sensors are
+     * read. NULL: nobody (default) */
+    void (*between)(void *user, int done);
+    void *between_user;
 } pinion_measure_options;
 
 typedef struct pinion_timing {

@@ -12,6 +12,7 @@
 #include <pinion/measure.h>
 #include <pinion/network.h>
 #include <pinion/plan.h>
+#include <pinion/power.h>
 #include <pinion/shape.h>
 #include <pinion/train.h>
 #include <pinion/weights.h>

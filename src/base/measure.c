@@ -51,8 +51,13 @@ int pinion_measure(pinion_context *ctx, int (*step)(void *user), void *user, con
         count = fit < MIN_REPETITIONS ? MIN_REPETITIONS : fit > MAX_REPETITIONS ? MAX_REPETITIONS : (int)fit;
     }
     PINION_TRY(pinion__alloc(ctx, (size_t)count, sizeof *samples, "timings", &samples));
-    for (int i = 0; i < count; i++)
+    if (chosen.between)
+        chosen.between(chosen.between_user, 0);
+    for (int i = 0; i < count; i++) {
         PINION_TRY(time_step(step, user, &samples[i]));
+        if (chosen.between)
+            chosen.between(chosen.between_user, i + 1);
+    }
     pinion__spread spread = pinion__summarise(samples, (size_t)count);
     *out = (pinion_timing){spread.min, spread.median, spread.max, count};
 fail:

@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <pinion/measure.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -226,12 +227,52 @@ static void test_summary(void **state)
     assert_true(spread.min == 1 && spread.median == 2.5 && spread.max == 4);
 }
 
+/* What the calls of a measurement were, a letter each: a step, or what was done of them in between. */
+typedef struct calls {
+    char said[64];
+    int steps, fails_at;
+} calls;
+
+static int count_step(void *user)
+{
+    calls *of = user;
+    strcat(of->said, "s");
+    return ++of->steps == of->fails_at ? PINION_EFAILED : PINION_OK;
+}
+
+static void note_between(void *user, int done)
+{
+    calls *of = user;
+    snprintf(of->said + strlen(of->said), 8, "%d", done);
+}
+
+static void test_measure(void **state)
+{
+    (void)state;
+    pinion_context *ctx = make_context();
+    pinion_measure_options options = {.warm_steps = 2, .repetitions = 3, .between = note_between};
+    pinion_timing timing = {0};
+    calls all = {"", 0, 0}, some = {"", 0, 4}, alone = {"", 0, 0};
+    options.between_user = &all;
+    assert_int_equal(pinion_measure(ctx, count_step, &all, &options, &timing), PINION_OK);
+    assert_string_equal(all.said, "ss0s1s2s3");
+    assert_int_equal(timing.repetitions, 3);
+    options.between_user = &some;
+    assert_int_equal(pinion_measure(ctx, count_step, &some, &options, &timing), PINION_EFAILED);
+    assert_string_equal(some.said, "ss0s1s");
+    options.between = NULL;
+    assert_int_equal(pinion_measure(ctx, count_step, &alone, &options, &timing), PINION_OK);
+    assert_string_equal(alone.said, "sssss");
+    pinion_context_destroy(ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_philox),   cmocka_unit_test(test_normal),  cmocka_unit_test(test_permutation),
         cmocka_unit_test(test_parallel), cmocka_unit_test(test_options), cmocka_unit_test(test_parallel_callers),
         cmocka_unit_test(test_memory),   cmocka_unit_test(test_errors),  cmocka_unit_test(test_summary),
+        cmocka_unit_test(test_measure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
