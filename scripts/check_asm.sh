@@ -14,8 +14,10 @@ folder=$(cd "$1" && pwd)
 # of that file).
 kernels='
 gemm_rows         | gemm_rows         | PINION__TILE_ROWS | PINION__TILE_VECTORS
+gemm_rows         | gemm_rows_narrow  | PINION__TILE_ROWS | 1
 gemm_reduce       | gemm_reduce       | PINION__TILE_ROWS | PINION__TILE_VECTORS
 winograd_multiply | winograd_multiply | PINION__TILE_ROWS | PINION__TILE_VECTORS
+winograd_multiply | winograd_multiply_narrow | PINION__TILE_ROWS | 1
 winograd_multiply | winograd_reduce   | PINION__TILE_ROWS | PINION__TILE_VECTORS
 '
 
@@ -257,7 +259,7 @@ judge() {
                 printf "%s: %s.c has no loop of multiply-adds in a function named: %s\n", isa, file, functions
                 exit 1
             }
-            printf "%-9s %-18s %-18s %4d %5d %9.2f %7d\n", isa, file, symbol, rows, best, loads / (best > 0 ? best : 1), spills
+            printf "%-9s %-24s %-24s %4d %5d %9.2f %7d\n", isa, file, symbol, rows, best, loads / (best > 0 ? best : 1), spills
             if (best < needed)
                 fault(sprintf("the largest inner loop of %s has %d vector multiply-adds; a tile of %d rows needs %d",
                     symbol, best, rows, needed))
@@ -285,7 +287,7 @@ for user in $(cd "$source_folder/src/kernel/cpu" && grep -l '"kernel/cpu/tile.h"
         touch "$work/failed"
     fi
 done
-printf '%-9s %-18s %-18s %4s %5s %9s %7s\n' ISA file function rows FMAs loads/FMA spills
+printf '%-9s %-24s %-24s %4s %5s %9s %7s\n' ISA file function rows FMAs loads/FMA spills
 for set in "$folder"/src/CMakeFiles/pinion_cpu_*.dir; do
     [ -d "$set" ] || continue
     sets=$((sets + 1))

@@ -73,6 +73,12 @@ int pinion__batchnorm_params(const void *attributes, const pinion_shape *inputs,
 int pinion__batchnorm_states(const void *attributes, const pinion_shape *inputs, const pinion_shape *output,
                              pinion__param_spec specs[PINION__MAX_STATES]);
 
+/* The parts that losses of logits have in common. */
+int pinion__loss_infer(pinion_context *ctx, const char *layer, const pinion__op *op, pinion_shape input,
+                       pinion_shape *output);
+int pinion__loss_saved(const void *attributes, const pinion_shape *inputs, const pinion_shape *output,
+                       pinion__saved_spec specs[PINION__MAX_SAVED]);
+
 /* The parts that maxpool and avgpool have in common: fields and shape. */
 enum { PINION__POOL_FIELDS = 3 };
 extern const pinion__attr_field pinion__pool_fields[PINION__POOL_FIELDS];

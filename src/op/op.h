@@ -52,7 +52,8 @@ enum pinion__role {
     PINION__SQUARES,  /* doubles: sums of squares of gradients, a slot a parameter (global-norm clipping) */
     PINION__ADDEND,   /* activation of the output's shape, added before the activation function */
     PINION__D_ADDEND, /* gradient of what the activation function was applied to; may be the bytes of D_OUTPUT */
-    PINION__STATS     /* partial statistics of the output: see op/stats.h */
+    PINION__STATS,    /* partial statistics of the output: see op/stats.h */
+    PINION__TARGETS   /* probabilities of another's logits, which a loss compares its own with: (n,1,1,classes) */
 };
 
 /* FUSED: the operand is absent unless the planner's fusion (plan/fuse.c) puts a tensor there. */
@@ -117,7 +118,9 @@ enum pinion__op_flags {
     PINION__OP_OPTIMIZER = 8,
     PINION__OP_WHOLE_BATCH = 16, /* forward mixes samples: cannot be cut along n without combining */
     PINION__OP_SAME_GRADIENT =
-        32 /* add: every input's gradient equals the output's, so the planner may let them share bytes */
+        32, /* add: every input's gradient equals the output's, so the planner may let them share bytes */
+    PINION__OP_SIDE_BY_SIDE = 64 /* concat: the output is the inputs' channels one behind the other: no task where the
+                                    inputs are written there, and an input's gradient is a slice of the output's */
 };
 
 typedef struct pinion__op {

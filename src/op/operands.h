@@ -25,6 +25,7 @@ enum {
     PINION__CONV_FORWARD_ADDEND,
     PINION__CONV_FORWARD_STATS
 };
+/* w of conv2d and linear may have ld > c: weights of some of the input channels, to whose gradients dx is cut. */
 enum { PINION__CONV_BACKWARD_DATA_DY, PINION__CONV_BACKWARD_DATA_W, PINION__CONV_BACKWARD_DATA_DX };
 enum {
     PINION__CONV_BACKWARD_WEIGHTS_X,
@@ -163,6 +164,11 @@ enum {
     PINION__LOSS_FORWARD_Y
 };
 enum { PINION__LOSS_BACKWARD_DATA_PROBABILITIES, PINION__LOSS_BACKWARD_DATA_LABELS, PINION__LOSS_BACKWARD_DATA_DX };
+
+/* distillation (internal): the same with given probabilities t (targets) in the place of labels, at the same positions:
+ * y = - sum t log softmax(x) of each sample, dx = (softmax - t)/batch. t has no gradient. */
+enum { PINION__DISTILLATION_FORWARD_TARGETS = PINION__LOSS_FORWARD_LABELS };
+enum { PINION__DISTILLATION_BACKWARD_DATA_TARGETS = PINION__LOSS_BACKWARD_DATA_LABELS };
 
 /* sgd (moment 0: velocity), adamw (moments 0, 1): one parameter a task; learning rate and step number from `step`.
  * SCALE may be absent (1). */

@@ -180,7 +180,7 @@ static void use_row(kernel_case *c, const shape_row *row, draws *from)
 {
     if (c->op->id == PINION__OP_linear)
         c->attributes.as.linear = (pinion_linear){.k = row->k, .bias = draw_chance(from, 50)};
-    else
+    else if (c->op->id == PINION__OP_softmax_cross_entropy)
         c->attributes.as.loss.label_smoothing = draw_chance(from, 50) ? 0 : 0.1f;
 }
 
@@ -253,6 +253,7 @@ static const generator generators[PINION__OP_COUNT] = {
     [PINION__OP_linear] = GENERATOR(row, use_row),
     [PINION__OP_dropout] = GENERATOR(image, use_image),
     [PINION__OP_softmax_cross_entropy] = GENERATOR(row, use_row),
+    [PINION__OP_distillation] = GENERATOR(row, use_row),
     [PINION__OP_sgd] = GENERATOR(image, use_parameter),
     [PINION__OP_adamw] = GENERATOR(image, use_parameter),
     [PINION__OP_grad_square] = GENERATOR(image, use_parameter),
@@ -360,6 +361,7 @@ double case_terms(const kernel_case *c)
     case PINION__OP_global_avgpool:
         return (double)c->inputs[0].h * c->inputs[0].w;
     case PINION__OP_softmax_cross_entropy:
+    case PINION__OP_distillation:
         return c->inputs[0].c;
     case PINION__OP_clip_scale:
         return c->slots;

@@ -28,6 +28,7 @@ bool data_exact(const kernel_case *c, enum data kind)
     case PINION__OP_batchnorm:
         return integers && c->pass == PINION__BACKWARD_WEIGHTS;
     case PINION__OP_softmax_cross_entropy:
+    case PINION__OP_distillation:
     case PINION__OP_adamw:
     case PINION__OP_clip_scale:
     case PINION__OP_statistics:
@@ -50,6 +51,11 @@ bool data_suits(const kernel_case *c, enum data kind)
     default:
         return true;
     }
+}
+
+static bool is_loss(const kernel_case *c)
+{
+    return c->op->flags & PINION__OP_LOSS;
 }
 
 /* Statistics and the like have ranges of their own; false: not such an operand. */
@@ -79,9 +85,12 @@ static bool constrained(const layout *l, int operand, size_t i, bool integers, d
         return is.index == 1;
     case PINION__SAVED:
         *value = integers ? ldexp(1, draw(from, -1, 1)) : positive + 0.2;
-        if (c->op->id == PINION__OP_softmax_cross_entropy)
+        if (is_loss(c))
             *value = (draw_word(from) >> 8) * 0x1p-24;
-        return is.index == 1 || c->op->id == PINION__OP_softmax_cross_entropy;
+        return is.index == 1 || is_loss(c);
+    case PINION__TARGETS: /* rows of them are made to add up to 1 behind this */
+        *value = draw_chance(from, 30) ? 0 : positive;
+        return true;
     default:
         return false;
     }
@@ -105,7 +114,22 @@ static double free_value(const layout *l, int operand, size_t i, enum data kind,
     bool centred = c->op->id == PINION__OP_batchnorm || c->op->id == PINION__OP_statistics;
     if (centred && c->pass == PINION__FORWARD && l->at[operand].is.role == PINION__INPUT)
         return draw_normal(from) + (channel % 7 == 3 ? 4096 : channel % 5 * 2 - 4);
+    if (is_loss(c) && l->at[operand].is.role == PINION__INPUT) /* logits of which one takes all */
+        return draw_normal(from) * (i / (size_t)l->at[operand].view.c % 4 == 1 ? 1e4 : 1);
     return wide ? 4 * draw_normal(from) + 3 : draw_normal(from);
+}
+
+/* Rows become distributions; what has no weight at all puts all of it on the first class. */
+static void fill_targets(const layout *l, const blocks *b, int operand)
+{
+    size_t classes = (size_t)l->at[operand].view.c;
+    for (size_t row = 0; row < element_count(l, operand); row += classes) {
+        double sum = 0;
+        for (size_t k = row; k < row + classes; k++)
+            sum += element_get(l, b, operand, k);
+        for (size_t k = row; k < row + classes; k++)
+            element_set(l, b, operand, k, sum > 0 ? element_get(l, b, operand, k) / sum : k == row);
+    }
 }
 
 /* Inputs and gradients of one-hot data are zero but for one element; all else is integers from 1 to 3, so that no
@@ -153,6 +177,8 @@ static void fill_operand(const layout *l, const blocks *b, int operand, enum dat
             value = free_value(l, operand, i, kind, from);
         element_set(l, b, operand, i, value);
     }
+    if (l->at[operand].is.role == PINION__TARGETS)
+        fill_targets(l, b, operand);
 }
 
 /* Moves x away from where the activation behind a batch normalisation bends: instruction sets without a fused

@@ -64,6 +64,10 @@ def loss():
     answer("LOSS_Y", F.cross_entropy(x, labels, label_smoothing=0.125, reduction="none"))
     F.cross_entropy(x, labels, label_smoothing=0.125).backward()
     answer("LOSS_DX", x.grad)
+    x, t = pattern(0, 4, 6).requires_grad_(), F.softmax(pattern(1, 4, 6), dim=1)
+    answer("DISTILLATION_Y", F.cross_entropy(x, t, reduction="none"))
+    F.cross_entropy(x, t).backward()
+    answer("DISTILLATION_DX", x.grad)
 
 
 def three_steps(name, make, states):

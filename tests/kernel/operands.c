@@ -75,6 +75,7 @@ static pinion__view operand_view(const kernel_case *c, pinion__operand is, enum 
     switch (is.role) {
     case PINION__INPUT:
     case PINION__D_INPUT:
+    case PINION__TARGETS:
         return shape_view(c->n, c->inputs[is.index]);
     case PINION__OUTPUT:
     case PINION__D_OUTPUT:
@@ -109,7 +110,15 @@ static pinion__view operand_view(const kernel_case *c, pinion__operand is, enum 
 static bool activation(pinion__operand is)
 {
     return is.role == PINION__INPUT || is.role == PINION__OUTPUT || is.role == PINION__D_INPUT ||
-           is.role == PINION__D_OUTPUT || is.role == PINION__ADDEND || is.role == PINION__D_ADDEND;
+           is.role == PINION__D_OUTPUT || is.role == PINION__ADDEND || is.role == PINION__D_ADDEND ||
+           is.role == PINION__TARGETS;
+}
+
+/* Weights of some of the input channels only, as op/operands.h has them. */
+static bool sliced_weights(const kernel_case *c, pinion__operand is)
+{
+    return c->pass == PINION__BACKWARD_DATA && is.role == PINION__PARAM &&
+           (c->op->id == PINION__OP_conv2d || c->op->id == PINION__OP_linear);
 }
 
 void layout_init(layout *l, const kernel_case *c, bool slices)
@@ -124,7 +133,8 @@ void layout_init(layout *l, const kernel_case *c, bool slices)
         memory->view = operand_view(c, memory->is, &memory->element);
         int gap = gaps[draw(&from, 0, 5)], odd = draw(&from, 0, 15);
         size_t size = element_bytes[memory->element];
-        memory->view.ld = memory->view.c + (slices && activation(memory->is) ? gap : 0);
+        bool sliced = activation(memory->is) || sliced_weights(c, memory->is);
+        memory->view.ld = memory->view.c + (slices && sliced ? gap : 0);
         memory->start = CANARY + (slices && memory->element != ELEMENT_DOUBLE ? (size_t)odd * size : 0);
         memory->bytes = memory->start + pinion__view_pixels(&memory->view) * (size_t)memory->view.ld * size + CANARY;
         memory->bytes = (memory->bytes + LINE - 1) / LINE * LINE;

@@ -23,6 +23,7 @@ static bool subtracted(const layout *l, int operand, size_t i)
     case PINION__OP_fold_batchnorm:
         return is.role == PINION__STATE && is.index == 0;
     case PINION__OP_softmax_cross_entropy: /* probability - target: negate all but the target */
+    case PINION__OP_distillation:
         return is.role == PINION__SAVED || is.role == PINION__D_INPUT;
     default:
         return false;
@@ -186,11 +187,11 @@ static void batchnorm_scale(const layout *l, const blocks *b)
 static void loss_scale(const layout *l, const blocks *b)
 {
     size_t classes = (size_t)l->c->inputs[0].c;
-    double largest = 0;
-    for (size_t i = 0; i < element_count(l, PINION__LOSS_FORWARD_X); i++)
-        largest = fmax(largest, fabs(element_get(l, b, PINION__LOSS_FORWARD_X, i)));
     reference_run(l, b, NULL);
     for (int n = 0; n < l->c->n; n++) {
+        double largest = 0;
+        for (size_t i = (size_t)n * classes; i < (size_t)(n + 1) * classes; i++)
+            largest = fmax(largest, fabs(element_get(l, b, PINION__LOSS_FORWARD_X, i)));
         element_set(l, b, PINION__LOSS_FORWARD_Y, (size_t)n, 1 + 2 * largest);
         for (size_t i = (size_t)n * classes; i < (size_t)(n + 1) * classes; i++)
             if (i < element_count(l, PINION__LOSS_FORWARD_PROBABILITIES))
@@ -256,7 +257,7 @@ void scale_fill(const layout *l, const blocks *b, const blocks *expected, bool e
         batchnorm_scale(l, b);
     else if (l->c->op->id == PINION__OP_batchnorm_statistics)
         batchnorm_statistics_scale(l, b);
-    else if (l->c->op->id == PINION__OP_softmax_cross_entropy && forward)
+    else if ((l->c->op->flags & PINION__OP_LOSS) && forward)
         loss_scale(l, b);
     else if (l->c->op->id == PINION__OP_statistics)
         stats_scale(l, b, expected, true, false);

@@ -188,6 +188,40 @@ static void test_loss(void **state)
     known_end(&backward);
 }
 
+/* Targets become the softmax of the pattern. */
+static void make_distributions(const known *k, int operand, size_t classes)
+{
+    for (size_t row = 0; row < element_count(&k->l, operand); row += classes) {
+        double sum = 0;
+        for (size_t i = row; i < row + classes; i++)
+            sum += exp(element_get(&k->l, &k->b, operand, i));
+        for (size_t i = row; i < row + classes; i++)
+            element_set(&k->l, &k->b, operand, i, exp(element_get(&k->l, &k->b, operand, i)) / sum);
+    }
+}
+
+static void test_distillation(void **state)
+{
+    enum { SAMPLES = 4, CLASSES = 6 };
+    const pinion_shape logits = {1, 1, CLASSES};
+    known forward, backward;
+    known_begin(&forward, *state, PINION__OP_distillation, PINION__FORWARD, SAMPLES, logits, &(pinion__attributes){0});
+    known_begin(&backward, *state, PINION__OP_distillation, PINION__BACKWARD_DATA, SAMPLES, logits,
+                &(pinion__attributes){0});
+    make_distributions(&forward, PINION__DISTILLATION_FORWARD_TARGETS, CLASSES);
+    make_distributions(&backward, PINION__DISTILLATION_BACKWARD_DATA_TARGETS, CLASSES);
+    reference_run(&forward.l, &forward.b, NULL);
+    known_check(&forward, PINION__LOSS_FORWARD_Y, DISTILLATION_Y);
+    for (size_t i = 0; i < (size_t)SAMPLES * CLASSES; i++)
+        element_set(&backward.l, &backward.b, PINION__LOSS_BACKWARD_DATA_PROBABILITIES, i,
+                    element_get(&forward.l, &forward.b, PINION__LOSS_FORWARD_PROBABILITIES, i));
+    backward.c.step.loss_batch = SAMPLES;
+    reference_run(&backward.l, &backward.b, NULL);
+    known_check(&backward, PINION__LOSS_BACKWARD_DATA_DX, DISTILLATION_DX);
+    known_end(&forward);
+    known_end(&backward);
+}
+
 /* Three steps from zero moments. `answers`: of the weights, then of each moment. */
 static void check_update(pinion_context *ctx, enum pinion__op_id id, pinion__attributes attributes,
                          const double answers[3])
@@ -266,9 +300,9 @@ static int close_context(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_forward), cmocka_unit_test(test_maxpool_ties), cmocka_unit_test(test_batchnorm),
-        cmocka_unit_test(test_relu6),   cmocka_unit_test(test_dropout),      cmocka_unit_test(test_loss),
-        cmocka_unit_test(test_updates), cmocka_unit_test(test_clipping),
+        cmocka_unit_test(test_forward),      cmocka_unit_test(test_maxpool_ties), cmocka_unit_test(test_batchnorm),
+        cmocka_unit_test(test_relu6),        cmocka_unit_test(test_dropout),      cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_distillation), cmocka_unit_test(test_updates),      cmocka_unit_test(test_clipping),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }

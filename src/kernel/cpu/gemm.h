@@ -33,6 +33,8 @@ typedef struct pinion__gemm_rows {
 } pinion__gemm_rows;
 
 void PINION__CPU_SHARED(gemm_rows)(const pinion__gemm_rows *product);
+/* The same where there are no more columns than a vector has lanes. */
+void PINION__CPU_SHARED(gemm_rows_narrow)(const pinion__gemm_rows *product);
 
 typedef struct pinion__gemm_pixels {
     pinion__view source, target;

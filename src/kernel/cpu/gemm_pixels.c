@@ -101,9 +101,11 @@ static position position_of(const pinion__gemm_pixels *product, int pixel)
     return (position){.n = row / product->grid_h, .y = row % product->grid_h, .x = x};
 }
 
-static void move_on(const pinion__gemm_pixels *product, position *at)
+/* `pixels` further on, none of which lies behind the end of the row. */
+static void move_on(const pinion__gemm_pixels *product, position *at, int pixels)
 {
-    if (++at->x < product->grid_w)
+    at->x += pixels;
+    if (at->x < product->grid_w)
         return;
     at->x = 0;
     if (++at->y < product->grid_h)
@@ -140,16 +142,17 @@ static void point(const work *job, position at, const float **column, int count)
     }
 }
 
-/* The same in the copy of the block that begins at `first`. */
-static void point_copied(const work *job, position first, position at, const float *copy, const float **column,
-                         int count)
+/* The same for `pixels` pixels of a row, in the copy of the block that begins at `first`. */
+static void point_copied(const work *job, position first, position at, int pixels, const float *copy,
+                         const float **columns, int count)
 {
     const pinion__padded *padded = &job->padded;
+    const ptrdiff_t step = padded->step_w * padded->pixel;
     const float *from = copy + (at.n - first.n) * padded->image +
-                        (ptrdiff_t)(at.y - first.y) * padded->step_h * padded->row +
-                        (ptrdiff_t)at.x * padded->step_w * padded->pixel;
-    for (int r = 0; r < job->taps; r++, from += padded->row, column += count)
-        *column = from;
+                        (ptrdiff_t)(at.y - first.y) * padded->step_h * padded->row + at.x * step;
+    for (int r = 0; r < job->taps; r++, from += padded->row, columns += count)
+        for (int i = 0; i < pixels; i++)
+            columns[i] = from + i * step;
 }
 
 static ptrdiff_t target_pixel(const pinion__gemm_pixels *product, position at)
@@ -179,6 +182,18 @@ static int tile_begin(int count, int tile)
     return tile < tiles ? pinion__piece_begin(count, tiles, tile) : count;
 }
 
+/* Where `pixels` pixels of a row are written, from the table's pixel i on. */
+static void point_out(const pinion__gemm_pixels *product, position at, int pixels, const table *to, int i)
+{
+    const ptrdiff_t first = target_pixel(product, at), step = product->target_step_w;
+    float *const out = (float *)product->target.data + first * product->target.ld;
+    const float *const addend = product->addend.data;
+    for (int k = 0; k < pixels; k++)
+        to->out[i + k] = out + k * step * product->target.ld;
+    for (int k = 0; addend != NULL && k < pixels; k++)
+        to->addend[i + k] = addend + (first + k * step) * product->addend.ld;
+}
+
 static void fill(const work *job, const table *to, int block_begin, int begin, int count)
 {
     const pinion__gemm_pixels *product = job->product;
@@ -187,15 +202,13 @@ static void fill(const work *job, const table *to, int block_begin, int begin, i
     for (int tile = 0, i = 0; i < count; tile++) {
         const int from = i, end = tile_begin(count, tile + 1);
         const float **rows = to->rows + (ptrdiff_t)from * job->taps;
-        for (; i < end; i++, move_on(product, &at)) {
+        for (int pixels; i < end; i += pixels, move_on(product, &at, pixels)) {
+            pixels = end - i < product->grid_w - at.x ? end - i : product->grid_w - at.x;
             if (job->copied)
-                point_copied(job, first, at, to->copy, rows + i - from, end - from);
-            else
-                point(job, at, rows + i - from, end - from);
-            const ptrdiff_t pixel = target_pixel(product, at);
-            to->out[i] = (float *)product->target.data + pixel * product->target.ld;
-            if (product->addend.data != NULL)
-                to->addend[i] = (const float *)product->addend.data + pixel * product->addend.ld;
+                point_copied(job, first, at, pixels, to->copy, rows + i - from, end - from);
+            for (int k = 0; !job->copied && k < pixels; k++)
+                point(job, (position){at.n, at.y, at.x + k}, rows + i - from + k, end - from);
+            point_out(product, at, pixels, to, i);
         }
     }
 }
@@ -242,7 +255,10 @@ static void multiply(const work *job, const table *from, int count, int first, i
             rows.panel = product->panels + panel * panel_floats;
             rows.column = panel * PINION__TILE_COLUMNS;
             rows.columns = left < PINION__TILE_COLUMNS ? left : PINION__TILE_COLUMNS;
-            PINION__CPU_SHARED(gemm_rows)(&rows);
+            if (rows.columns <= PINION__LANES)
+                PINION__CPU_SHARED(gemm_rows_narrow)(&rows);
+            else
+                PINION__CPU_SHARED(gemm_rows)(&rows);
         }
     }
 }

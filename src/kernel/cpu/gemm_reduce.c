@@ -10,24 +10,24 @@
 /* A step where b has fewer columns than the tile. */
 PINION__INLINE void step_narrow(pinion__tile_sums *sums, const int rows, const float *a, const float *b, int width)
 {
-    pinion__vf vectors[PINION__TILE_VECTORS];
+    pinion__vf line[PINION__TILE_VECTORS];
 #pragma GCC unroll 2
     for (int v = 0; v < PINION__TILE_VECTORS; v++) {
         const int left = width - v * PINION__LANES;
-        vectors[v] = pinion__vf_load_part(b + v * PINION__LANES, left < 0               ? 0
-                                                                 : left < PINION__LANES ? left
-                                                                                        : PINION__LANES);
+        line[v] = pinion__vf_load_part(b + v * PINION__LANES, left < 0               ? 0
+                                                              : left < PINION__LANES ? left
+                                                                                     : PINION__LANES);
     }
 #pragma GCC unroll 12
     for (int i = 0; i < rows; i++)
-        pinion__tile_row(sums->at[i], pinion__vf_broadcast(a + i), vectors);
+        pinion__tile_row(sums->at[i], PINION__TILE_VECTORS, pinion__vf_broadcast(a + i), line);
 }
 
 PINION__INLINE void product_of(const pinion__gemm_reduce *product, const int count, const bool narrow)
 {
     const ptrdiff_t a_column = product->a_column, b_column = product->b_column;
     pinion__tile_sums sums;
-    pinion__tile_clear(&sums, count);
+    pinion__tile_clear(&sums, count, PINION__TILE_VECTORS);
     for (int n = 0; n < product->images; n++)
         for (int y = 0; y < product->rows; y++) {
             const float *a = product->a + n * product->a_image + y * product->a_row;

@@ -28,14 +28,21 @@ static void finish_rows(const pinion__gemm_rows *product, const float *sums)
         }
 }
 
-PINION__INLINE void product_of(const pinion__gemm_rows *product, const int count)
+PINION__INLINE void sums_of(const pinion__gemm_rows *product, const int count, const int vectors,
+                            pinion__tile_sums *sums)
 {
-    pinion__tile_sums sums;
-    pinion__tile_clear(&sums, count);
+    pinion__tile_clear(sums, count, vectors);
     const float *b = product->panel;
     const ptrdiff_t depth = product->depth;
     for (int t = 0; t < product->taps; t++, b += depth * PINION__TILE_COLUMNS)
-        pinion__tile_run_rows(&sums, count, product->rows + (ptrdiff_t)t * count, depth, b, PINION__TILE_COLUMNS);
+        pinion__tile_run_rows(sums, count, vectors, product->rows + (ptrdiff_t)t * count, depth, b,
+                              PINION__TILE_COLUMNS);
+}
+
+PINION__INLINE void product_of(const pinion__gemm_rows *product, const int count)
+{
+    pinion__tile_sums sums;
+    sums_of(product, count, PINION__TILE_VECTORS, &sums);
     if (product->plain && product->columns == PINION__TILE_COLUMNS) {
 #pragma GCC unroll 12
         for (int i = 0; i < count; i++)
@@ -54,15 +61,43 @@ PINION__INLINE void product_of(const pinion__gemm_rows *product, const int count
     finish_rows(product, finished);
 }
 
-#define PINION__CASE(rows)                                                                                             \
+PINION__INLINE void narrow_product_of(const pinion__gemm_rows *product, const int count)
+{
+    pinion__tile_sums sums;
+    sums_of(product, count, 1, &sums);
+    if (product->columns == PINION__LANES)
+#pragma GCC unroll 12
+        for (int i = 0; i < count; i++)
+            finish(product, i, product->column, sums.at[i][0], PINION__LANES);
+    else
+#pragma GCC unroll 12
+        for (int i = 0; i < count; i++)
+            finish(product, i, product->column, sums.at[i][0], product->columns);
+}
+
+#define WHOLE_CASE(rows)                                                                                               \
     case rows:                                                                                                         \
         product_of(product, rows);                                                                                     \
+        break;
+#define NARROW_CASE(rows)                                                                                              \
+    case rows:                                                                                                         \
+        narrow_product_of(product, rows);                                                                              \
         break;
 
 void PINION__CPU_SHARED(gemm_rows)(const pinion__gemm_rows *product)
 {
     switch (product->count) {
-        PINION__TILE_EACH(PINION__CASE)
+        PINION__TILE_EACH(WHOLE_CASE)
+    default:
+        break;
+    }
+}
+
+/* A function of its own, so that the compiler allocates registers for either tile by itself. */
+void PINION__CPU_SHARED(gemm_rows_narrow)(const pinion__gemm_rows *product)
+{
+    switch (product->count) {
+        PINION__TILE_EACH(NARROW_CASE)
     default:
         break;
     }

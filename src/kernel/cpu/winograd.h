@@ -133,6 +133,8 @@ typedef struct pinion__winograd_product {
 } pinion__winograd_product;
 
 void PINION__CPU_SHARED(winograd_multiply)(const pinion__winograd_product *product);
+/* The first vector of columns only. */
+void PINION__CPU_SHARED(winograd_multiply_narrow)(const pinion__winograd_product *product);
 
 /* sums[row][column] = sum over tiles of a[tile][row] * b[tile][column], or added to what is there: `rows` rows of
  * PINION__TILE_COLUMNS columns. */

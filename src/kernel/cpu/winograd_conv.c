@@ -143,12 +143,13 @@ typedef struct future {
     int part, parts; /* of them that is asked for */
 } future;
 
-/* All frequencies of `tiles` tiles with `depth` rows of a panel. Memory is idle meanwhile, so what comes next is asked
- * for: where `last`, the lines of the outputs, and pixels of tiles of the future. */
-static void multiply(const work *job, const float *patches, const float *filters, int depth, int tiles, bool add,
-                     const pinion__winograd_outputs *last, const future *next, float *products)
+/* All frequencies of `tiles` tiles with `depth` rows of a panel from `row` on. Memory is idle meanwhile, so what comes
+ * next is asked for: with the last rows, the lines of the outputs; and pixels of tiles of the future. */
+static void multiply(const work *job, const float *patches, const float *filters, int row, int depth, int tiles,
+                     const pinion__winograd_outputs *outputs, const future *next, float *products)
 {
     const int frequencies = job->tiles.frequencies;
+    const bool narrow = job->conv->target.c - outputs->column <= PINION__LANES;
     for (int f = 0; f < frequencies; f++) {
         const pinion__winograd_product product = {.patches = patches + f * job->plane,
                                                   .panel = filters + f * job->filter_plane,
@@ -156,17 +157,20 @@ static void multiply(const work *job, const float *patches, const float *filters
                                                   .ld = job->ld,
                                                   .tiles = tiles,
                                                   .depth = depth,
-                                                  .add = add};
-        if (last)
+                                                  .add = row > 0};
+        if (row + depth == job->conv->source.c)
             PINION__CPU_SHARED(winograd_expect)
-        (last, pinion__piece_begin(tiles, frequencies, f), pinion__piece_begin(tiles, frequencies, f + 1));
+        (outputs, pinion__piece_begin(tiles, frequencies, f), pinion__piece_begin(tiles, frequencies, f + 1));
         if (next) {
             const int piece = next->part * frequencies + f, pieces = next->parts * frequencies;
             PINION__CPU_SHARED(winograd_foresee)
             (&job->conv->source, &job->tiles, next->first + pinion__piece_begin(next->count, pieces, piece),
              next->first + pinion__piece_begin(next->count, pieces, piece + 1));
         }
-        PINION__CPU_SHARED(winograd_multiply)(&product);
+        if (narrow)
+            PINION__CPU_SHARED(winograd_multiply_narrow)(&product);
+        else
+            PINION__CPU_SHARED(winograd_multiply)(&product);
     }
 }
 
@@ -219,8 +223,8 @@ static void wide_item(void *user, size_t index, int lane)
                                  .count = at_most(job->tiles.count - first - count, job->most),
                                  .part = panel,
                                  .parts = job->panels};
-            multiply(job, patches, job->shared + (ptrdiff_t)panel * job->tiles.frequencies * job->filter_plane,
-                     job->conv->source.c, count, false, &outputs, &next, products);
+            multiply(job, patches, job->shared + (ptrdiff_t)panel * job->tiles.frequencies * job->filter_plane, 0,
+                     job->conv->source.c, count, &outputs, &next, products);
             PINION__CPU_SHARED(winograd_write)(&outputs, 0, count);
         }
     }
@@ -262,8 +266,8 @@ static void deep_item(void *user, size_t index, int lane)
     for (int row = 0; row < rows; row += job->depth) {
         const int depth = at_most(rows - row, job->depth);
         transform_filters(job, panel, row, depth, filters);
-        multiply(job, job->shared + row / job->depth * job->step + skip * job->ld, filters, depth, count, row > 0,
-                 row + depth == rows ? &outputs : NULL, NULL, products);
+        multiply(job, job->shared + row / job->depth * job->step + skip * job->ld, filters, row, depth, count, &outputs,
+                 NULL, products);
     }
     PINION__CPU_SHARED(winograd_write)(&outputs, 0, count);
     leave_stats(job, begin, end, outputs.column, at_most(job->conv->target.c - outputs.column, PINION__TILE_COLUMNS));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Softmax and cross-entropy with label smoothing e: target = (1-e)*onehot + e/classes. An item of the forward pass is a
- * sample; one of the backward pass is a vector of a sample's classes. The row's maximum is subtracted first, and sums
- * are formed of distances to it, so that single precision does.
+ * Softmax and cross-entropy. The target is (1-e)*onehot + e/classes with label smoothing e; in distillation it is
+ * given. An item of the forward pass is a sample; one of the backward pass is a vector of a sample's classes. The row's
+ * maximum is subtracted first, and sums are formed of distances to it, so that single precision does.
  */
 #include "channels.cl"
 
@@ -24,15 +24,14 @@ static inline float row_max(const __global float *x, int classes)
     return max;
 }
 
-__kernel void softmax_forward(const __global float *x, int x_offset, int x_ld, const __global int *labels,
-                              int labels_offset, int labels_ld, __global float *p, int p_offset, int p_ld,
-                              __global float *y, int y_offset, int y_ld, int samples, int classes, float smoothing)
+/* What a row's loss is made from: its maximum, the logarithm of the sum of exponentials, and the sum of distances to the
+ * maximum. p becomes the probabilities, where it is given. */
+typedef struct row_sums {
+    float max, log_sum, far;
+} row_sums;
+
+static inline row_sums row_softmax(const __global float *x, __global float *p, int classes)
 {
-    const int n = (int)get_global_id(0);
-    if (n >= samples)
-        return;
-    x += x_offset + n * x_ld;
-    p = p ? p + p_offset + n * p_ld : 0;
     const float max = row_max(x, classes);
     vf sums = vf_set1(0.0f), distances = vf_set1(0.0f);
     int k = 0;
@@ -55,13 +54,45 @@ __kernel void softmax_forward(const __global float *x, int x_offset, int x_ld, c
         const int count = min(classes - k, VECTOR);
         vf_store_some(p + k, vf_load_some(p + k, count) / vf_set1(z), count);
     }
-    const float rest = log(z), own = max - x[labels[labels_offset + n * labels_ld]];
-    y[y_offset + n * y_ld] = rest + (1.0f - smoothing) * own + (smoothing > 0.0f ? smoothing * (far / classes) : 0.0f);
+    const row_sums row = {max, log(z), far};
+    return row;
+}
+
+__kernel void softmax_forward(const __global float *x, int x_offset, int x_ld, const __global int *labels,
+                              int labels_offset, int labels_ld, __global float *p, int p_offset, int p_ld,
+                              __global float *y, int y_offset, int y_ld, int samples, int classes, float smoothing)
+{
+    const int n = (int)get_global_id(0);
+    if (n >= samples)
+        return;
+    x += x_offset + n * x_ld;
+    const row_sums row = row_softmax(x, p ? p + p_offset + n * p_ld : 0, classes);
+    const float own = row.max - x[labels[labels_offset + n * labels_ld]];
+    y[y_offset + n * y_ld] =
+        row.log_sum + (1.0f - smoothing) * own + (smoothing > 0.0f ? smoothing * (row.far / classes) : 0.0f);
+}
+
+__kernel void distillation_forward(const __global float *x, int x_offset, int x_ld, const __global float *targets,
+                                   int targets_offset, int targets_ld, __global float *p, int p_offset, int p_ld,
+                                   __global float *y, int y_offset, int y_ld, int samples, int classes)
+{
+    const int n = (int)get_global_id(0);
+    if (n >= samples)
+        return;
+    x += x_offset + n * x_ld;
+    targets += targets_offset + n * targets_ld;
+    const row_sums row = row_softmax(x, p ? p + p_offset + n * p_ld : 0, classes);
+    vf losses = vf_set1(0.0f);
+    for (int k = 0; k < classes; k += VECTOR) {
+        const int count = min(classes - k, VECTOR);
+        losses += vf_load_some(targets + k, count) * (row.log_sum + (row.max - vf_load_some(x + k, count)));
+    }
+    y[y_offset + n * y_ld] = sum_of_lanes(losses);
 }
 
 __kernel void softmax_backward(const __global float *p, int p_offset, int p_ld, const __global int *labels,
                                int labels_offset, int labels_ld, __global float *dx, int dx_offset, int dx_ld,
-                               int samples, int classes, float smoothing, float scale, int accumulate)
+                               int samples, int classes, float scale, int accumulate, float smoothing)
 {
     const channels_item at = channels_item_of(samples, 1, classes);
     if (at.image < 0)
@@ -74,4 +105,16 @@ __kernel void softmax_backward(const __global float *p, int p_offset, int p_ld, 
     const vf given = vf_load_some(p + p_offset + at.image * p_ld + at.c, at.count);
     vf_put(dx + dx_offset + at.image * dx_ld + at.c, (given - VF_JOIN(vload, VECTOR)(0, (const float *)target)) * vf_set1(scale),
            at.count, accumulate);
+}
+
+__kernel void distillation_backward(const __global float *p, int p_offset, int p_ld, const __global float *targets,
+                                    int targets_offset, int targets_ld, __global float *dx, int dx_offset, int dx_ld,
+                                    int samples, int classes, float scale, int accumulate)
+{
+    const channels_item at = channels_item_of(samples, 1, classes);
+    if (at.image < 0)
+        return;
+    const vf own = vf_load_some(p + p_offset + at.image * p_ld + at.c, at.count);
+    const vf target = vf_load_some(targets + targets_offset + at.image * targets_ld + at.c, at.count);
+    vf_put(dx + dx_offset + at.image * dx_ld + at.c, (own - target) * vf_set1(scale), at.count, accumulate);
 }
