@@ -57,6 +57,7 @@ def safetensors():
             write("safetensors", "classes", container(tensors, data, {"pinion.classes": "[1]"}))
             write("safetensors", "truncated", container(tensors, data)[:-3])
             write("safetensors", "unaligned", container({"p": tensor("U8", [1], 0, 1)}, b"\0"))
+    groups()
     hostile = {
         "empty": b"",
         "short": b"\2\0\0",
@@ -77,6 +78,30 @@ def safetensors():
     }
     for name, data in hostile.items():
         write("safetensors", name, data)
+
+
+def groups():
+    """Files of a dynamic network of three towers, of which two are there."""
+    tensors, data, metadata = {}, b"", {"pinion.groups": "3", "pinion.connect": "towers", "pinion.width": "2"}
+    for group in (1, 2):
+        begin = len(data)
+        shapes = {"a.g%d.weight": [1, 1], "a.g%d.bias": [1], "b.g%d.weight": [2, 1]}
+        if group == 1:
+            shapes["b.g%d.bias"] = [2]
+        for name, shape in shapes.items():
+            bytes = struct.pack(f"<{shape[0]}f", *range(1, shape[0] + 1))
+            tensors[name % group] = tensor("F32", shape, len(data), len(data) + len(bytes))
+            data += bytes
+        metadata[f"pinion.sha256.g{group}"] = hashlib.sha256(data[begin:]).hexdigest()
+    metadata["pinion.top1_per_width"] = "[50, 60.5]"
+    write("safetensors", "groups", container(tensors, data, metadata))
+    write("safetensors", "groups-plain", container(tensors, data))
+    write("safetensors", "groups-damaged-2", container(tensors, data[:-1] + b"\1", metadata))
+    write("safetensors", "groups-damaged-1", container(tensors, b"\1" + data[1:], metadata))
+    write("safetensors", "groups-width", container(tensors, data, {**metadata, "pinion.width": "4"}))
+    write("safetensors", "groups-too-many", container(tensors, data, {**metadata, "pinion.groups": "9"}))
+    write("safetensors", "groups-unconnected", container(tensors, data, {**metadata, "pinion.connect": "crossed"}))
+    write("safetensors", "groups-accuracy", container(tensors, data, {**metadata, "pinion.top1_per_width": "[101]"}))
 
 
 def network(layers, **head):
@@ -103,6 +128,14 @@ def networks():
         layer("k", "linear", "j", channels=5),
     ]
     flat = layer("g", "global_avgpool", "input")
+    groups = [
+        layer("a", "conv2d", "input", channels=8, filter=3),
+        layer("b", "conv2d", "a", channels=9, filter=1),
+        layer("c", "concat", "a", "b"),
+        layer("d", "flatten", "c"),
+        layer("e", "linear", "d", channels=8),
+        layer("f", "linear", "e", channels=3),
+    ]
     inputs = {
         "every-op": network(every),
         "backwards": network(every[::-1]),
@@ -122,11 +155,15 @@ def networks():
         "huge-input": network([flat], input=[65536, 65536, 1 << 20]),
         "huge-number": network([layer("a", "conv2d", "input", channels=1 << 62, filter=1)]),
         "linear-on-image": network([layer("a", "linear", "input", channels=2)]),
+        "groups-twice": network(groups[:2] + [layer("c", "add", "a", "b"), *groups[3:]]),
+        "concat-of-flats": network([layer("a", "flatten", "input"), layer("b", "concat", "a", "a"), layer("l", "linear", "b", channels=3)]),
         "classifier": network([flat, layer("l", "linear", "g", channels=7, bias=False)]),
         "deep": b"[" * 3000,
         "nul": b'{"name": "a\\u0000b"}',
         "not-utf8": b'{"name": "\377"}',
     }
+    for spaces in range(16):  # fuzz_network takes groups and connection from the length
+        inputs[f"groups-{spaces}"] = network(groups) + b" " * spaces
     for name, data in inputs.items():
         write("network", f"{name}.json", data)
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Weights files: whatever is accepted can be read to its last byte, and loading it into a network either works or
- * leaves the network alone.
+ * Weights files: whatever is accepted can be read to its last byte, and loading it into a network, plain or dynamic,
+ * either works or leaves the network alone.
  */
 #include "net/weights.h"
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static pinion_context *ctx;
-static pinion_network *network;
+static pinion_network *network, *dynamic;
 
 static void require(int condition)
 {
@@ -29,6 +29,12 @@ static void begin(void)
     require(pinion_network_add_flatten(network, "f", at, &at) == PINION_OK);
     require(pinion_network_add_linear(network, "l", at, &(pinion_linear){.k = 2, .bias = 1}, &at) == PINION_OK);
     require(pinion_network_init_weights(network, 1) == PINION_OK);
+    static const char text[] = "{\"name\": \"n\", \"input\": [1, 1, 1], \"layers\": ["
+                               "{\"name\": \"a\", \"op\": \"linear\", \"input\": \"input\", \"channels\": 3},"
+                               "{\"name\": \"b\", \"op\": \"linear\", \"input\": \"a\", \"channels\": 2}]}";
+    const pinion_network_options chosen = {.groups = 3};
+    require(pinion_network_parse(ctx, text, sizeof text - 1, "text", &chosen, &dynamic) == PINION_OK);
+    require(pinion_network_init_weights(dynamic, 1) == PINION_OK);
 }
 
 static unsigned read_all(const pinion__st_file *file)
@@ -42,13 +48,16 @@ static unsigned read_all(const pinion__st_file *file)
     return sum;
 }
 
-static void load(const pinion__st_file *file, bool replace)
+static void load(pinion_network *into, const pinion__st_file *file, bool replace)
 {
-    unsigned char before[8192];
-    require(network->block_bytes <= sizeof before);
-    memcpy(before, network->block, network->block_bytes);
-    if (pinion__weights_load(network, file, replace) != PINION_OK)
-        require(memcmp(before, network->block, network->block_bytes) == 0);
+    unsigned char before[16384];
+    int width = into->width;
+    require(into->block_bytes <= sizeof before);
+    memcpy(before, into->block, into->block_bytes);
+    if (pinion__weights_load(into, file, replace) != PINION_OK)
+        require(into->width == width && memcmp(before, into->block, into->block_bytes) == 0);
+    else
+        require(into->width >= (into->groups ? 1 : 0) && into->width <= into->groups);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -62,8 +71,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         require(read_all(file) == read_all(file));
         if (pinion__weights_metadata(ctx, file, &weights) == PINION_OK)
             pinion_weights_close(weights);
-        load(file, false);
-        load(file, true);
+        for (int replace = 0; replace < 2; replace++) {
+            load(network, file, replace);
+            load(dynamic, file, replace);
+        }
         pinion__st_close(ctx, file);
     }
     require(atomic_load(&ctx->live_bytes) == live);

@@ -90,10 +90,31 @@ int pinion_network_add_flatten(pinion_network *network, const char *name, pinion
 int pinion_network_add_dropout(pinion_network *network, const char *name, pinion_layer input,
                                const pinion_dropout *attributes, pinion_layer *out);
 
+/* The channels of a before those of b; rows and columns of both must be the same. */
+int pinion_network_add_concat(pinion_network *network, const char *name, pinion_layer a, pinion_layer b,
+                              pinion_layer *out);
+
+/* How the groups of a dynamic network are connected (docs/dynamic.md). Earlier groups never read later ones, so they
+ * do not change when later ones come or go. */
+enum pinion_connect {
+    PINION_TOWERS, /* a group reads its own channels only */
+    PINION_NESTED  /* it also reads those of the groups before it */
+};
+enum { PINION_MAX_GROUPS = 8 };
+
 /* What may be changed in a description when it is opened. Zero keeps what the description says. */
 typedef struct pinion_network_options {
     pinion_shape input; /* each of h, w, c on its own */
     int classes;        /* outputs of the last linear layer */
+
+    /* 1 … PINION_MAX_GROUPS: the channels of every layer are cut into so many groups, as evenly as possible; the logits
+     * of width j are the sum of what the classifiers of groups 1 … j give. Layers and weights of group j are called
+     * NAME.gJ; layers stand group by group. 0: the network is not cut. */
+    int groups;
+    enum pinion_connect connect;
+    /* 1 … groups: the network is not cut, but its channels are all scaled by one factor, so that it has as many
+     * multiply-adds as the cut one has at this width (within 3 %, else PINION_EINVAL). A baseline. 0: no. */
+    int like_width;
 } pinion_network_options;
 
 /* Opens `model`: a zoo name ("resnet18", "resnet18-cifar", "mobilenetv2-cifar", "alexnet-cifar") or the path of a
@@ -116,9 +137,21 @@ typedef struct pinion_network_info {
     int64_t parameters;   /* trainable values; running statistics are not counted */
     int64_t weight_bytes; /* parameters and running statistics */
     int64_t macs;         /* multiply-adds of one sample's forward pass through convolutions and linear layers */
+    int groups;           /* 0: it is not cut */
+    enum pinion_connect connect;
+    int width; /* so many groups have weights, from the first on: initialised or loaded, and not released at the moment;
+                  0: none, or it is not cut */
 } pinion_network_info;
 
 pinion_network_info pinion_network_get_info(const pinion_network *network);
+
+/* Groups 1 … width together. */
+typedef struct pinion_width_info {
+    int64_t parameters, weight_bytes, macs;
+} pinion_width_info;
+
+/* PINION_EINVAL: the network is not cut, or has no such width. */
+int pinion_network_get_width(const pinion_network *network, int width, pinion_width_info *out);
 
 typedef struct pinion_layer_info {
     const char *name; /* borrowed from the network */
@@ -128,6 +161,7 @@ typedef struct pinion_layer_info {
     int64_t macs;
     int inputs[2]; /* PINION_INPUT or a layer; as many as the op has */
     int input_count;
+    int group; /* 1 … groups; 0: the network is not cut */
 } pinion_layer_info;
 
 /* PINION_EINVAL: no such layer. */

@@ -21,6 +21,7 @@ enum pinion__purpose {
     PINION__RANDOM_SYNTHETIC,  /* stream: sample */
     PINION__RANDOM_MEASURE,    /* operands of measured tasks */
     PINION__RANDOM_PLACEMENT,  /* moves of the search for concurrent placements */
+    PINION__RANDOM_STAGE,      /* stream: stage of a training; its seed */
     PINION__RANDOM_TEST = 1000 /* and above: tests */
 };
 

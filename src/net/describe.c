@@ -66,6 +66,8 @@ int pinion__network_describe(const pinion_network *network, char **out)
     int status = PINION_OK;
     pinion_context *ctx = network->ctx;
     pinion__text text = {.ctx = ctx};
+    if (network->base)
+        return pinion__network_describe(network->base, out);
     PINION_TRY(pinion__text_add(&text, "{\n  \"name\": \"%s\",\n  \"input\": [%d, %d, %d],\n  \"layers\": [\n",
                                 network->name, network->input.h, network->input.w, network->input.c));
     for (size_t i = 0; i < network->layer_count; i++) {

@@ -5,6 +5,7 @@
  */
 #include "base/random.h"
 #include "base/workers.h"
+#include "net/groups.h"
 #include "net/shared.h"
 #include <math.h>
 
@@ -53,24 +54,54 @@ static void fill_piece(void *user, size_t piece, int lane)
          work->seed, (uint32_t)work->param);
 }
 
-int pinion_network_init_weights(pinion_network *network, uint64_t seed)
+/* Parameters and states first … last-1. */
+static int draw(pinion_network *network, uint64_t seed, size_t first, size_t last)
 {
-    if (!network)
-        return PINION_EINVAL;
     int status = PINION_OK;
     pinion_context *ctx = network->ctx;
     pinion__workers *workers = NULL;
-    PINION_TRY(pinion__network_allocate(network));
-    PINION_TRY(pinion__network_settle(network));
     if (network->block_bytes > ALONE_BYTES)
         PINION_TRY(pinion__workers_create(ctx, ctx->threads, &workers));
-    drawing work = {.network = network, .seed = seed};
-    for (; work.param < (int)network->param_count; work.param++) {
+    drawing work = {.network = network, .seed = seed, .param = (int)first};
+    for (; work.param < (int)last; work.param++) {
         size_t count = network->params[work.param].bytes / sizeof(float);
         pinion__parallel(workers, (count + PIECE - 1) / PIECE, fill_piece, &work);
     }
     pinion__network_changed(network);
 fail:
     pinion__workers_destroy(workers);
+    return status;
+}
+
+int pinion_network_init_weights(pinion_network *network, uint64_t seed)
+{
+    if (!network)
+        return PINION_EINVAL;
+    int status = PINION_OK;
+    pinion_context *ctx = network->ctx;
+    PINION_TRY(pinion__network_allocate(network));
+    PINION_TRY(pinion__network_settle(network));
+    PINION_TRY(draw(network, seed, 0, network->param_count));
+    network->width = network->groups;
+fail:
+    return status;
+}
+
+int pinion__network_init_group(pinion_network *network, int group, uint64_t seed)
+{
+    int status = PINION_OK;
+    pinion_context *ctx = network->ctx;
+    PINION_FAIL_IF(group < 1 || group > network->groups, PINION_EINVAL,
+                   "network '%s' has no group %d; it is cut into %d", network->name, group, network->groups);
+    PINION_FAIL_IF(group > network->width + 1, PINION_EINVAL,
+                   "network '%s': group %d cannot be the next: %d of its groups have weights", network->name, group,
+                   network->width);
+    PINION_TRY(pinion__network_allocate(network));
+    PINION_TRY(pinion__network_settle(network));
+    PINION_TRY(draw(network, seed, pinion__network_param_count(network, group - 1),
+                    pinion__network_param_count(network, group)));
+    if (network->width < group)
+        network->width = group;
+fail:
     return status;
 }

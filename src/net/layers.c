@@ -92,3 +92,12 @@ int pinion_network_add_add(pinion_network *network, const char *name, pinion_lay
         return PINION_EINVAL;
     return pinion__network_add(network, &pinion__op_add, name, inputs, NULL, out);
 }
+
+int pinion_network_add_concat(pinion_network *network, const char *name, pinion_layer a, pinion_layer b,
+                              pinion_layer *out)
+{
+    const pinion_layer inputs[2] = {a, b};
+    if (!network)
+        return PINION_EINVAL;
+    return pinion__network_add(network, &pinion__op_concat, name, inputs, NULL, out);
+}

@@ -3,6 +3,8 @@
  * A network's life: created empty, grown layer by layer, its weights laid out once, destroyed. A failed add leaves
  * everything as it was: all that can fail comes before the counts move.
  */
+#include "base/pages.h"
+#include "net/residence.h"
 #include "net/shared.h"
 #include "op/common.h"
 #include <stdio.h>
@@ -55,6 +57,8 @@ void pinion_network_destroy(pinion_network *network)
     pinion__release(ctx, network->layers);
     pinion__release(ctx, network->params);
     pinion__network_free_shared(network);
+    pinion__network_reside_take(network, NULL);
+    pinion_network_destroy(network->base);
     pinion__release(ctx, network->block);
     pinion__release(ctx, network->name);
     pinion__release(ctx, network);
@@ -122,22 +126,32 @@ fail:
     return status;
 }
 
-/* The order of channels that a flatten leaves, in the layer's output and parameters. */
-static void track_flatten(const pinion_network *network, pinion__layer *layer, const pinion__param_spec *specs,
+/* The order of channels that flatten and concat leave, in the layer's output and parameters. */
+static int track_channels(const pinion_network *network, pinion__layer *layer, const pinion__param_spec *specs,
                           int count, pinion__param *params, size_t named)
 {
+    int status = PINION_OK;
+    pinion_context *ctx = network->ctx;
     pinion_shape before = layer->input_shapes[0];
-    pinion_shape order = {0};
-    if (layer->inputs[0] != PINION_INPUT)
-        order = network->layers[layer->inputs[0]].flattened;
+    pinion__channels order[PINION__MAX_INPUTS] = {{0}};
+    for (int i = 0; i < layer->op->inputs; i++)
+        if (layer->inputs[i] != PINION_INPUT)
+            order[i] = network->layers[layer->inputs[i]].channels;
     bool mixes = mixes_channels(specs, count);
     for (size_t i = 0; i < named; i++)
         if (!(mixes && params[i].spec.layout == PINION__LAYOUT_VECTOR))
-            params[i].flattened = order;
+            params[i].channels = order[0];
     if (layer->op->id == PINION__OP_flatten && before.h * before.w > 1)
-        layer->flattened = before;
+        layer->channels = pinion__channels_flattened(before);
+    else if (layer->op->flags & PINION__OP_SIDE_BY_SIDE)
+        PINION_FAIL_IF(
+            !pinion__channels_concat(&order[0], before.c, &order[1], layer->input_shapes[1].c, &layer->channels),
+            PINION_EINVAL, "layer '%s' (%s): more than %d flattened parts; put the concat before the flatten",
+            layer->name, layer->op->name, PINION__MAX_PIECES);
     else if (!mixes)
-        layer->flattened = order;
+        layer->channels = order[0];
+fail:
+    return status;
 }
 
 int pinion__network_add(pinion_network *network, const pinion__op *op, const char *name, const pinion_layer *inputs,
@@ -168,9 +182,9 @@ int pinion__network_add(pinion_network *network, const pinion__op *op, const cha
                             "weights' names"));
     PINION_TRY(name_params(network, &layer, params, param_count, false, &named));
     PINION_TRY(name_params(network, &layer, states, state_count, true, &named));
+    PINION_TRY(track_channels(network, &layer, params, param_count, network->params + network->param_count, named));
     PINION_TRY(pinion__copy_string(ctx, name, &layer.name));
 
-    track_flatten(network, &layer, params, param_count, network->params + network->param_count, named);
     for (int i = 0; i < param_count; i++)
         layer.params[i] = (int)network->param_count++;
     for (int i = 0; i < state_count; i++)
@@ -207,27 +221,50 @@ fail:
     return status;
 }
 
-int pinion__network_allocate(pinion_network *network)
+/* Gives the weights of a group (0: of a network that is not cut) their places from `offset` on: parameters, then
+ * states. */
+static int lay_out(pinion_network *network, int group, size_t *offset)
 {
     enum { ALIGNMENT = PINION__SHARED_ALIGNMENT };
     int status = PINION_OK;
     pinion_context *ctx = network->ctx;
-    if (network->block)
-        return PINION_OK;
-    PINION_TRY(pinion__network_check_complete(network));
-    size_t total = 0;
     for (int state = 0; state < 2; state++)
         for (size_t i = 0; i < network->param_count; i++) {
             pinion__param *param = &network->params[i];
-            if (param->state != state)
+            if (param->state != state || network->layers[param->layer].group != group)
                 continue;
-            PINION_FAIL_IF(param->bytes > SIZE_MAX - total - ALIGNMENT, PINION_ENOMEM,
+            PINION_FAIL_IF(param->bytes > SIZE_MAX - *offset - PINION__PAGE, PINION_ENOMEM,
                            "out of memory: the weights of network '%s' exceed the address space", network->name);
-            param->offset = total;
-            total += (param->bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+            param->offset = *offset;
+            *offset += (param->bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
         }
-    size_t bytes = total > 0 ? total : ALIGNMENT;
-    PINION_TRY(pinion__alloc_aligned(ctx, bytes, ALIGNMENT, "the network's weights", &network->block));
+fail:
+    return status;
+}
+
+size_t pinion__network_alignment(const pinion_network *network)
+{
+    return network->groups ? PINION__PAGE : PINION__SHARED_ALIGNMENT;
+}
+
+int pinion__network_allocate(pinion_network *network)
+{
+    enum { PAGE = PINION__PAGE };
+    int status = PINION_OK;
+    pinion_context *ctx = network->ctx;
+    size_t total = 0, alignment = pinion__network_alignment(network);
+    if (network->block)
+        return PINION_OK;
+    PINION_TRY(pinion__network_check_complete(network));
+    if (network->groups == 0)
+        PINION_TRY(lay_out(network, 0, &total));
+    for (int group = 1; group <= network->groups; group++) {
+        PINION_TRY(lay_out(network, group, &total));
+        total = (total + PAGE - 1) / PAGE * PAGE;
+        network->group_offset[group] = total;
+    }
+    size_t bytes = total > 0 ? total : alignment;
+    PINION_TRY(pinion__alloc_aligned(ctx, bytes, alignment, "the network's weights", &network->block));
     memset(network->block, 0, bytes);
     network->block_bytes = bytes;
 fail:

@@ -2,9 +2,10 @@
  *
  * From a JSON description (docs/network-json.md) to a network: read all layers, order them, apply overrides, add them
  * one by one. The adding finds what does not fit and says so as a caller's mistake; from a description it is the
- * description's, unless it only fails with the overrides.
+ * description's, unless it only fails with the overrides. Cutting into groups comes last (net/groups.h).
  */
 #include "net/description.h"
+#include "net/groups.h"
 #include "net/text.h"
 #include <stdio.h>
 #include <string.h>
@@ -158,6 +159,7 @@ int pinion_network_parse(pinion_context *ctx, const char *json, size_t length, c
     int status = PINION_OK;
     const pinion_network_options none = {0};
     pinion__description d = {.ctx = ctx, .origin = origin};
+    pinion_network *network = NULL;
     PINION_FAIL_IF(!json || !origin || !out, PINION_EINVAL,
                    "a network description needs a text, an origin and a place for the result");
     if (!options)
@@ -167,11 +169,15 @@ int pinion_network_parse(pinion_context *ctx, const char *json, size_t length, c
     PINION_TRY(read_head(&d));
     PINION_TRY(read_layers(&d));
     PINION_TRY(pinion__description_order(&d));
-    status = build(&d, options, out);
+    status = build(&d, options, &network);
     if (status == PINION_EINVAL)
         status = blame(&d, overridden);
     PINION_TRY(status);
+    PINION_TRY(pinion__network_regroup(&network, options));
+    *out = network;
+    network = NULL;
 fail:
+    pinion_network_destroy(network);
     pinion__release(ctx, d.order);
     pinion__release(ctx, d.entries);
     json_decref(d.root);

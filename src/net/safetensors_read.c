@@ -6,7 +6,6 @@
  * checked. After that data pointers can be used without further checks.
  */
 #include "net/safetensors.h"
-#include "net/sha256.h"
 #include "net/text.h"
 #include <jansson.h>
 #include <stdlib.h>
@@ -209,24 +208,6 @@ fail:
     return status;
 }
 
-static int check_sum(pinion_context *ctx, const source *from, const pinion__st_file *file)
-{
-    int status = PINION_OK;
-    const char *expected = pinion__st_get(file, "pinion.sha256");
-    char found[65];
-    if (!expected)
-        return PINION_OK;
-    pinion__sha256 sha;
-    pinion__sha256_init(&sha);
-    pinion__sha256_add(&sha, from->data, (size_t)from->bytes);
-    pinion__sha256_hex(&sha, found);
-    PINION_FAIL_IF(strcmp(expected, found) != 0, PINION_EFORMAT,
-                   "%s: its data is damaged: the checksum is %s; expected %s", from->origin, found,
-                   pinion__quote(expected).text);
-fail:
-    return status;
-}
-
 static int read_header(pinion_context *ctx, const char *origin, const unsigned char *data, size_t bytes,
                        uint64_t *header, json_t **root)
 {
@@ -253,7 +234,7 @@ fail:
 }
 
 /* Fills file from bytes that outlive it. */
-static int parse(pinion_context *ctx, const char *origin, const unsigned char *data, size_t bytes,
+static int parse(pinion_context *ctx, const char *origin, const unsigned char *data, size_t bytes, bool checked,
                  pinion__st_file *file)
 {
     int status = PINION_OK;
@@ -264,25 +245,36 @@ static int parse(pinion_context *ctx, const char *origin, const unsigned char *d
     PINION_TRY(read_entries(ctx, &from, root, file));
     PINION_TRY(check_cover(ctx, &from, file));
     PINION_TRY(index_names(ctx, file));
-    PINION_TRY(check_sum(ctx, &from, file));
+    if (checked)
+        PINION_TRY(pinion__st_check_sums(ctx, from.data, from.bytes, file));
 fail:
     json_decref(root);
     return status;
 }
 
-int pinion__st_open(pinion_context *ctx, const char *path, pinion__st_file **out)
+static int open_file(pinion_context *ctx, const char *path, bool checked, pinion__st_file **out)
 {
     int status = PINION_OK;
     pinion__st_file *file = NULL;
     PINION_TRY(pinion__alloc_zeroed(ctx, 1, sizeof *file, "a safetensors file", &file));
     PINION_TRY(pinion__copy_string(ctx, path, &file->path));
     PINION_TRY(pinion__file_open(ctx, path, &file->file));
-    PINION_TRY(parse(ctx, path, file->file.data, file->file.bytes, file));
+    PINION_TRY(parse(ctx, path, file->file.data, file->file.bytes, checked, file));
     *out = file;
     return PINION_OK;
 fail:
     pinion__st_close(ctx, file);
     return status;
+}
+
+int pinion__st_open(pinion_context *ctx, const char *path, pinion__st_file **out)
+{
+    return open_file(ctx, path, true, out);
+}
+
+int pinion__st_open_unchecked(pinion_context *ctx, const char *path, pinion__st_file **out)
+{
+    return open_file(ctx, path, false, out);
 }
 
 int pinion__st_parse(pinion_context *ctx, const unsigned char *data, size_t bytes, const char *origin,
@@ -292,7 +284,7 @@ int pinion__st_parse(pinion_context *ctx, const unsigned char *data, size_t byte
     pinion__st_file *file = NULL;
     PINION_TRY(pinion__alloc_zeroed(ctx, 1, sizeof *file, "a safetensors file", &file));
     PINION_TRY(pinion__copy_string(ctx, origin, &file->path));
-    PINION_TRY(parse(ctx, origin, data, bytes, file));
+    PINION_TRY(parse(ctx, origin, data, bytes, true, file));
     *out = file;
     return PINION_OK;
 fail:

@@ -4,6 +4,7 @@
  * of the same size, and the old one is released.
  */
 #include "net/shared.h"
+#include "net/residence.h"
 
 #include <string.h>
 
@@ -95,6 +96,8 @@ int pinion__network_share(const pinion_network *of, pinion__processor *by)
                    "network '%s': its weights are in the memory of '%s', where a runner uses them; '%s' cannot",
                    network->name, old->memory->domain->name, by->domain->name);
     PINION_TRY(pinion__network_settle(network));
+    if (network->residence && network->residence->version == network->version)
+        PINION_TRY(pinion__network_restore_groups(network, network->residence->width));
     PINION_TRY(create(network, by->domain, &shared));
     memcpy(shared->memory->host, network->block, network->block_bytes);
     if (!old)
@@ -129,8 +132,8 @@ int pinion__network_unshare(pinion_network *network)
         return PINION_OK;
     PINION_FAIL_IF(shared->users > 0, PINION_EINVAL, "network '%s': %d runners use its weights in the memory of '%s'",
                    network->name, shared->users, shared->memory->domain->name);
-    PINION_TRY(
-        pinion__alloc_aligned(ctx, network->block_bytes, PINION__SHARED_ALIGNMENT, "the network's weights", &block));
+    PINION_TRY(pinion__alloc_aligned(ctx, network->block_bytes, pinion__network_alignment(network),
+                                     "the network's weights", &block));
     memset(block, 0, network->block_bytes);
     for (size_t p = 0; p < network->param_count; p++)
         if (shared->held[p] == PINION__HELD_BY_HOST)

@@ -21,6 +21,14 @@ void pinion__param_from_file(const pinion__param *param, const float *file, floa
 /* Adds metadata pairs for a network and the caller's metadata. */
 int pinion__weights_pairs(const pinion_network *network, const pinion_weights_metadata *metadata, pinion__pairs *pairs);
 
+/* Describes the network's parameter as a tensor that is to be written: name, type, shape, group. */
+pinion__st_tensor pinion__param_tensor(const pinion_network *network, size_t param);
+
+/* The same for what makes a network dynamic. */
+int pinion__groups_pairs(const pinion_network *network, const pinion_weights_metadata *metadata, pinion__pairs *pairs);
+/* Reads that, and how much of it is whole; width 0: the network is not cut. */
+int pinion__groups_read(pinion_context *ctx, const pinion__st_file *file, pinion_weights_metadata *out);
+
 /* pinion_weights_load on an open container; tensors whose name begins with "pinion." are passed over. */
 int pinion__weights_load(pinion_network *network, const pinion__st_file *file, bool replace_classifier);
 

@@ -136,6 +136,7 @@ static int read_all(pinion_weights_file *file)
     if (model)
         PINION_TRY(pinion__copy_string(ctx, model, &file->model));
     file->metadata.model = file->model;
+    PINION_TRY(pinion__groups_read(ctx, file->file, &file->metadata));
     PINION_TRY(read_input(file));
     PINION_TRY(read_class_names(file));
     PINION_TRY(read_class_count(file));

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Between memory order and file order. In both a parameter is (K, C, R, S): memory has it as (k, r, s, c), a file as
- * [k, c, r, s], and the other layouts are that with some extents 1. Where channels come from a flatten of h x w x C,
- * memory counts them (h, w, C) and a file (C, h, w). A cursor walks in file order; where its element lies in memory is
- * a sum of what k, c, r and s contribute.
+ * [k, c, r, s], and the other layouts are that with some extents 1. Where channels come from a flatten the two
+ * count them differently (net/channels.h). A cursor walks in file order; where its element lies in memory is a sum of
+ * what k, c, r and s contribute.
  */
 #include "net/weights.h"
 
@@ -41,15 +41,6 @@ typedef struct cursor {
     size_t channel; /* c in memory */
 } cursor;
 
-static size_t memory_channel(const pinion__param *param, int c)
-{
-    const pinion_shape *from = &param->flattened;
-    int pixels = from->h * from->w;
-    if (pixels <= 1)
-        return (size_t)c;
-    return (size_t)(c % pixels) * (size_t)from->c + (size_t)(c / pixels);
-}
-
 static cursor cursor_at(const pinion__param *param, uint64_t element)
 {
     uint64_t rows = (uint64_t)param->spec.h, columns = (uint64_t)param->spec.w, channels = (uint64_t)param->spec.c;
@@ -58,7 +49,7 @@ static cursor cursor_at(const pinion__param *param, uint64_t element)
                  .r = (int)(element / columns % rows),
                  .c = (int)(element / columns / rows % channels),
                  .k = (int)(element / columns / rows / channels)};
-    at.channel = memory_channel(param, at.c);
+    at.channel = pinion__channels_memory(&param->channels, at.c);
     return at;
 }
 
@@ -82,7 +73,7 @@ static void cursor_next(cursor *at)
         at->c = 0;
         at->k++;
     }
-    at->channel = memory_channel(at->param, at->c);
+    at->channel = pinion__channels_memory(&at->param->channels, at->c);
 }
 
 void pinion__param_to_file(const pinion__param *param, const float *memory, uint64_t first, size_t count, float *file)

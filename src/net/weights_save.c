@@ -2,6 +2,7 @@
  *
  * Writing a network's weights with what is known about them. Metadata are strings; numbers and names in them are JSON.
  */
+#include "net/groups.h"
 #include "net/shared.h"
 #include "net/text.h"
 #include "net/weights.h"
@@ -99,6 +100,8 @@ int pinion__weights_pairs(const pinion_network *network, const pinion_weights_me
     PINION_TRY(add_model(pairs, network, m->model));
     PINION_TRY(add_formatted(pairs, "pinion.input", "%dx%dx%d", input.h, input.w, input.c));
     PINION_TRY(add_formatted(pairs, "pinion.class_count", "%d", m->class_count ? m->class_count : info.output.c, 0, 0));
+    if (network->groups)
+        PINION_TRY(pinion__groups_pairs(network, m, pairs));
     if (m->class_names)
         PINION_TRY(add_classes(pairs, m->class_names, m->class_count));
     if (m->std[0] > 0) {
@@ -107,6 +110,14 @@ int pinion__weights_pairs(const pinion_network *network, const pinion_weights_me
     }
 fail:
     return status;
+}
+
+pinion__st_tensor pinion__param_tensor(const pinion_network *network, size_t param)
+{
+    const pinion__param *from = &network->params[param];
+    pinion__st_tensor tensor = {.name = from->name, .dtype = PINION__F32, .group = network->layers[from->layer].group};
+    pinion__param_file_shape(from, tensor.shape, &tensor.rank);
+    return tensor;
 }
 
 static int fill(void *user, size_t tensor, uint64_t offset, void *buffer, size_t bytes)
@@ -125,18 +136,16 @@ int pinion_weights_save(const pinion_network *network, const char *path, const p
     pinion_context *ctx = network->ctx;
     pinion__st_tensor *tensors = NULL;
     pinion__pairs pairs = {.ctx = ctx};
+    size_t count = pinion__network_param_count(network, network->width);
     PINION_FAIL_IF(!path, PINION_EINVAL, "the path of the weights is missing");
-    PINION_FAIL_IF(!network->block, PINION_EINVAL, "network '%s' has no weights yet: initialise or load them",
-                   network->name);
+    PINION_FAIL_IF(!network->block || (network->groups && network->width == 0), PINION_EINVAL,
+                   "network '%s' has no weights yet: initialise or load them", network->name);
     PINION_TRY(pinion__network_settle(network));
     PINION_TRY(pinion__weights_pairs(network, metadata, &pairs));
-    PINION_TRY(pinion__alloc_zeroed(ctx, network->param_count, sizeof *tensors, "tensors", &tensors));
-    for (size_t i = 0; i < network->param_count; i++) {
-        tensors[i].name = network->params[i].name;
-        tensors[i].dtype = PINION__F32;
-        pinion__param_file_shape(&network->params[i], tensors[i].shape, &tensors[i].rank);
-    }
-    PINION_TRY(pinion__st_save(ctx, path, tensors, network->param_count, pairs.at, pairs.count, fill, (void *)network));
+    PINION_TRY(pinion__alloc_zeroed(ctx, count, sizeof *tensors, "tensors", &tensors));
+    for (size_t i = 0; i < count; i++)
+        tensors[i] = pinion__param_tensor(network, i);
+    PINION_TRY(pinion__st_save(ctx, path, tensors, count, pairs.at, pairs.count, fill, (void *)network));
 fail:
     pinion__release(ctx, tensors);
     pinion__pairs_fini(&pairs);

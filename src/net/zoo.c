@@ -77,6 +77,8 @@ int pinion__network_zoo_model(const pinion_network *network, const char **out)
 {
     int status = PINION_OK;
     pinion_context *ctx = network->ctx;
+    if (network->base)
+        network = network->base;
     const pinion__model *model = find(network->name);
     pinion_network *same = NULL;
     char *ours = NULL, *theirs = NULL;

@@ -3,7 +3,8 @@
 
 Names and shapes must agree exactly; only `num_batches_tracked`, which Pinion does
 not keep, may be missing.  Inputs are NHWC float32, logits rows of float32, both
-raw and little-endian.  Exit code 0: they agree; 1: they do not; 77: PyTorch or
+raw and little-endian.  The weights of a dynamic network are put into the network
+that was cut, as a masked one: zero where a group does not read a channel.  Exit code 0: they agree; 1: they do not; 77: PyTorch or
 safetensors is not installed, the test is skipped.
 
     python tests/interop/compare.py --weights W.safetensors --model resnet18 --input X.f32 --logits Y.f32
@@ -11,6 +12,7 @@ safetensors is not installed, the test is skipped.
 
 import argparse
 import math
+import re
 import sys
 from pathlib import Path
 
@@ -40,16 +42,44 @@ def fail(message):
 
 def read_weights(file):
     with safe_open(file, framework="pt") as stored:
-        return {name: stored.get_tensor(name) for name in stored.keys()}
+        return {name: stored.get_tensor(name) for name in stored.keys()}, stored.metadata()
 
 
-def load(model, weights):
+def join_groups(weights, nested, expected):
+    """The weights NAME.gJ.SUFFIX of all groups as those of NAME.SUFFIX, in the shapes of `expected`."""
+    groups, joined = {}, {}
+    for name, tensor in weights.items():
+        layer, group, suffix = re.fullmatch(r"(.+)\.g(\d)\.(\w+)", name).groups()
+        groups.setdefault(f"{layer}.{suffix}", {})[int(group)] = tensor
+    for name, parts in groups.items():
+        shape = expected[name].shape
+        parts = [parts[group] for group in sorted(parts)]
+        if len(shape) == 1 or shape[1] == 1:  # a value or a filter a channel
+            joined[name] = torch.cat(parts)
+            continue
+        whole = torch.zeros(shape)
+        summed = parts[0].shape[0] == shape[0]  # the classifier: every part has all outputs
+        row = column = 0
+        for part in parts:
+            everything = part.shape[1] == shape[1]  # the network's input is not cut
+            first = 0 if everything or (nested and not summed) else column
+            whole[row : row + part.shape[0], first : first + part.shape[1]] = part
+            row += 0 if summed else part.shape[0]
+            column += part.shape[1]
+        joined[name] = whole
+    return joined
+
+
+def load(model, weights, metadata):
     """A network with these weights, in evaluation mode; ends the program where names or shapes differ."""
-    bias = weights.get(LAST_LAYER[model] + ".bias")
+    dynamic = "pinion.groups" in (metadata or {})
+    bias = weights.get(LAST_LAYER[model] + (".g1.bias" if dynamic else ".bias"))
     if bias is None:
         fail(f"{LAST_LAYER[model]}.bias is missing")
     network = torch_models.create(model, classes=len(bias))
     expected = network.state_dict()
+    if dynamic:
+        weights = join_groups(weights, metadata["pinion.connect"] == "nested", expected)
     missing = [n for n in expected if n not in weights and not n.endswith("num_batches_tracked")]
     unknown = [n for n in weights if n not in expected]
     shapes = [
@@ -87,7 +117,7 @@ def parse_options():
 @torch.no_grad()
 def main():
     options = parse_options()
-    network = load(options.model, read_weights(options.weights))
+    network = load(options.model, *read_weights(options.weights))
     classes = len(network.get_submodule(LAST_LAYER[options.model]).bias)
     theirs = np.fromfile(options.logits, "<f4").astype(np.float64)
     if options.size:

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * PyTorch in and out: a state dict of torchvision's resnet18 saved by PyTorch gives PyTorch's logits here, and the file
- * that is saved here gives our logits there. Skipped where PyTorch or safetensors is not installed (PINION_PYTHON names
- * the interpreter, python3 by default).
+ * that is saved here gives our logits there; a dynamic network is the one that was cut with zeros in its weights.
+ * Skipped where PyTorch or safetensors is not installed (PINION_PYTHON names the interpreter, python3 by default).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "net/network.h"
 #include <math.h>
 #include <pinion/pinion.h>
 #include <stdio.h>
@@ -136,6 +137,53 @@ static void test_models(void **state)
     pinion_context_destroy(ctx);
 }
 
+/* Every weight and statistic has a value of its own, so that none can stand in for another. */
+static void vary(pinion_network *network)
+{
+    for (size_t p = 0; p < network->param_count; p++) {
+        float *values = pinion__param_data(network, (int)p);
+        bool variance = strcmp(network->params[p].spec.suffix, "running_var") == 0;
+        for (size_t i = 0; i < network->params[p].bytes / sizeof *values; i++)
+            values[i] += (variance ? 0.5f : 0.02f) * (float)((p * 31 + i * 7919) % 1000) / 1000.0f;
+    }
+}
+
+static void check_groups(pinion_context *ctx, const char *model, int groups, enum pinion_connect connect)
+{
+    enum { SMALL = 32 * 32 * 3 };
+    static float images[BATCH * SMALL], logits[BATCH * 10];
+    pinion_network *network;
+    const pinion_network_options options = {.groups = groups, .connect = connect};
+    for (int i = 0; i < BATCH * SMALL; i++)
+        images[i] = (float)(i * 7919 % 1000) / 500.0f - 1.0f;
+    write_floats("images.f32", images, BATCH * SMALL);
+    assert_int_equal(pinion_network_open(ctx, model, &options, &network), PINION_OK);
+    assert_int_equal(pinion_network_init_weights(network, 5), PINION_OK);
+    vary(network);
+    infer(network, images, BATCH, logits);
+    write_floats("logits.f32", logits, BATCH * 10);
+    assert_int_equal(pinion_weights_save(network, path("groups.safetensors"), NULL), PINION_OK);
+    assert_int_equal(run("%s %s/tests/interop/compare.py --weights %s --model %s --input %s --logits %s", python,
+                         source, path("groups.safetensors"), model, path("images.f32"), path("logits.f32")),
+                     0);
+    pinion_network_destroy(network);
+}
+
+/* Towers are the dense network with zeros outside of the slices on the diagonal, nested groups the one with zeros above
+ * them. Three groups: of uneven slices. */
+static void test_groups(void **state)
+{
+    (void)state;
+    pinion_context *ctx;
+    assert_int_equal(pinion_context_create(NULL, &ctx), PINION_OK);
+    check_groups(ctx, "alexnet-cifar", 3, PINION_TOWERS);
+    check_groups(ctx, "alexnet-cifar", 3, PINION_NESTED);
+    check_groups(ctx, "resnet18-cifar", 4, PINION_NESTED);
+    check_groups(ctx, "mobilenetv2-cifar", 3, PINION_TOWERS);
+    check_groups(ctx, "mobilenetv2-cifar", 3, PINION_NESTED);
+    pinion_context_destroy(ctx);
+}
+
 int main(void)
 {
     python = getenv("PINION_PYTHON") ? getenv("PINION_PYTHON") : "python3";
@@ -146,7 +194,8 @@ int main(void)
     }
     if (!mkdtemp(folder))
         return 1;
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_resnet18), cmocka_unit_test(test_models)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_resnet18), cmocka_unit_test(test_models),
+                                       cmocka_unit_test(test_groups)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     run("rm -rf %s", folder);
     return failed;

@@ -3,6 +3,7 @@
  * What the tests of networks and weights share (support.h).
  */
 #include "support.h"
+#include "net/groups.h"
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -137,6 +138,32 @@ pinion_network *test_network_small(pinion_context *ctx, const char *name, int cl
     return n;
 }
 
+const char test_every_cut[] =
+    "{\"name\": \"every\", \"input\": [6, 6, 2], \"layers\": ["
+    "{\"name\": \"norm\", \"op\": \"batchnorm\", \"input\": \"input\"},"
+    "{\"name\": \"a\", \"op\": \"conv2d\", \"input\": \"norm\", \"channels\": 5, \"filter\": 3, \"padding\": 1},"
+    "{\"name\": \"dw\", \"op\": \"depthwise_conv2d\", \"input\": \"a\", \"filter\": 3, \"padding\": 1},"
+    "{\"name\": \"sum\", \"op\": \"add\", \"inputs\": [\"a\", \"dw\"]},"
+    "{\"name\": \"cat\", \"op\": \"concat\", \"inputs\": [\"sum\", \"a\"]},"
+    "{\"name\": \"b\", \"op\": \"conv2d\", \"input\": \"cat\", \"channels\": 7, \"filter\": 1, \"bias\": false},"
+    "{\"name\": \"pool\", \"op\": \"maxpool\", \"input\": \"b\", \"window\": 3},"
+    "{\"name\": \"flat\", \"op\": \"flatten\", \"input\": \"pool\"},"
+    "{\"name\": \"drop\", \"op\": \"dropout\", \"input\": \"flat\", \"rate\": 0.5},"
+    "{\"name\": \"hidden\", \"op\": \"linear\", \"input\": \"drop\", \"channels\": 8},"
+    "{\"name\": \"relu\", \"op\": \"relu\", \"input\": \"hidden\"},"
+    "{\"name\": \"fc\", \"op\": \"linear\", \"input\": \"relu\", \"channels\": 3}]}";
+
+pinion_network *test_network_cut(pinion_context *ctx, const char *model, int groups, enum pinion_connect connect)
+{
+    pinion_network *n = NULL;
+    const pinion_network_options options = {.groups = groups, .connect = connect};
+    if (model[0] == '{')
+        assert_done(ctx, pinion_network_parse(ctx, model, strlen(model), "text", &options, &n));
+    else
+        assert_done(ctx, pinion_network_open(ctx, model, &options, &n));
+    return n;
+}
+
 pinion_network *test_network_linear(pinion_context *ctx, int channels)
 {
     pinion_network *n = NULL;
@@ -146,4 +173,16 @@ pinion_network *test_network_linear(pinion_context *ctx, int channels)
     assert_done(ctx, pinion_network_add_linear(n, "fc", at, &(pinion_linear){.k = 2}, &at));
     assert_done(ctx, pinion_network_init_weights(n, 3));
     return n;
+}
+
+const char *test_save_groups(pinion_context *ctx, int width, enum pinion_connect connect, const char *file)
+{
+    pinion_network *n = test_network_cut(ctx, test_every_cut, 3, connect);
+    const pinion_weights_metadata metadata = {.known_widths = 2, .top1_per_width = {61.5, 70.25}};
+    for (int j = 1; j <= width; j++)
+        assert_done(ctx, pinion__network_init_group(n, j, 5));
+    const char *path = test_path(file);
+    assert_done(ctx, pinion_weights_save(n, path, &metadata));
+    pinion_network_destroy(n);
+    return path;
 }

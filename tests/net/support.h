@@ -44,6 +44,12 @@ int test_load(pinion_network *network, const char *path, bool replace_classifier
 pinion_network *test_network_small(pinion_context *ctx, const char *name, int classes);
 /* One linear layer, with weights, on 2x2 pixels. */
 pinion_network *test_network_linear(pinion_context *ctx, int channels);
+/* Opens a model of the zoo or a description (JSON text), cut into groups. */
+pinion_network *test_network_cut(pinion_context *ctx, const char *model, int groups, enum pinion_connect connect);
+/* A description with every way in which a layer is cut: 5 channels and 7 do not divide evenly. */
+extern const char test_every_cut[];
+/* A file with `width` groups of three of a network of test_every_cut, which knows the accuracy of two widths. */
+const char *test_save_groups(pinion_context *ctx, int width, enum pinion_connect connect, const char *file);
 /* A path below the source folder. */
 const char *test_source(const char *name);
 

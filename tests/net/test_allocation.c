@@ -3,6 +3,7 @@
  * Each allocation of opening, parsing, saving and loading fails in turn: every failure is PINION_ENOMEM with a
  * sentence, leaves nothing behind, and leaves weights as they were.
  */
+#include "net/residence.h"
 #include "support.h"
 
 typedef int (*job)(pinion_context *ctx);
@@ -108,6 +109,45 @@ static int load(pinion_context *ctx)
     return status;
 }
 
+static int open_groups(pinion_context *ctx)
+{
+    pinion_network *cut = NULL, *plain = NULL;
+    pinion_network_options options = {.groups = 3, .connect = PINION_NESTED};
+    int status = pinion_network_parse(ctx, test_every_cut, strlen(test_every_cut), "n", &options, &cut);
+    options = (pinion_network_options){.groups = 1, .like_width = 1};
+    if (status == PINION_OK)
+        status = pinion_network_parse(ctx, test_every_cut, strlen(test_every_cut), "n", &options, &plain);
+    pinion_network_destroy(cut);
+    pinion_network_destroy(plain);
+    return status;
+}
+
+/* Saves, loads, releases and brings back. */
+static int turn_over(pinion_context *ctx)
+{
+    pinion_network *network = NULL;
+    pinion_weights_file *file = NULL;
+    const pinion_weights_metadata metadata = {.known_widths = 2, .top1_per_width = {50, 60}};
+    const pinion_network_options options = {.groups = 3};
+    int status = pinion_network_parse(ctx, test_every_cut, strlen(test_every_cut), "n", &options, &network);
+    if (status == PINION_OK)
+        status = pinion_network_init_weights(network, 1);
+    if (status == PINION_OK)
+        status = pinion_weights_save(network, test_path("groups.safetensors"), &metadata);
+    if (status == PINION_OK)
+        status = pinion_weights_open(ctx, test_path("groups.safetensors"), &file);
+    if (status == PINION_OK)
+        status = pinion_weights_load(network, file, NULL);
+    if (status == PINION_OK) {
+        pinion__network_release_groups(network, 1);
+        status = pinion__network_restore_groups(network, 3);
+        assert_int_equal(pinion_network_get_info(network).width, status == PINION_OK ? 3 : 1);
+    }
+    pinion_weights_close(file);
+    pinion_network_destroy(network);
+    return status;
+}
+
 /* A failed add leaves the network as it was: adding again, with memory, gives what it would have given. */
 static void test_add(void **state)
 {
@@ -138,6 +178,8 @@ static void test_jobs(void **state)
 {
     (void)state;
     fail_each(open_model);
+    fail_each(open_groups);
+    fail_each(turn_over);
     fail_each(describe);
     fail_each(refuse);
     fail_each(save);

@@ -167,8 +167,12 @@ static void test_json_memory(void **state)
     (void)state;
     static const struct {
         const char *key, *value;
-    } pairs[] = {{"pinion.classes", "[\\\"a\\\", \\\"b\\\"]"}, {"pinion.std", "[0.5, 0.5, 0.5]"}};
-    for (size_t i = 0; i < 2; i++) {
+    } pairs[] = {{"pinion.classes", "[\\\"a\\\", \\\"b\\\"]"},
+                 {"pinion.std", "[0.5, 0.5, 0.5]"},
+                 {"pinion.groups\": \"2\", \"pinion.connect\": \"towers\", \"pinion.width\": \"2\", "
+                  "\"pinion.top1_per_width",
+                  "[50.5, 60.5]"}};
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
         pinion_context *ctx = test_context();
         pinion__st_file *container = NULL;
         char header[256];
