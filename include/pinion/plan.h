@@ -60,8 +60,9 @@ typedef struct pinion_plan_options {
     const char *processors;
 
     /* Which of them runs each task (docs/placement.md): "auto" (the best predicted plan), "serial" (one task at a time,
-     * the exact minimum of the measured times), "concurrent" (several at once), "greedy", "layerwise", a processor's
-     * name, or a file that pinion_plan_save wrote, whose kernels and processors are used. NULL: "auto". */
+     * the exact minimum of the measured times), "concurrent" (several at once), "unsliced" (the same, but no batch is
+     * cut between processors), "greedy", "layerwise", a processor's name, or a file that pinion_plan_save wrote, whose
+     * kernels and processors are used. NULL: "auto". */
     const char *place;
 
     /* Told, while tasks are timed, how many of how many are done; from the caller's thread. NULL: nobody. */
@@ -70,6 +71,20 @@ typedef struct pinion_plan_options {
 
     /* 1: every way of placing is predicted, for pinion_plan_get_comparison, also where that takes a second. */
     int compare;
+
+    /* Dynamic networks (docs/dynamic.md): only groups 1 … width are planned; 0: all, in inference those that have
+     * weights. A runner of a plan for inference can be set to any width up to it. */
+    int width;
+    /* Training of a dynamic network. stage k: group k alone is trained, at width k, behind groups 1 … k-1, which are
+     * frozen. joint: all groups are trained for all widths at once: the logits of the full width learn from the labels,
+     * those of the others from the full width's probabilities (the sandwich rule with in-place distillation, Yu and
+     * Huang: "Universally Slimmable Networks", ICCV 2019, where one forward pass gives all widths). Neither: all
+     * groups are trained for the full width. */
+    int stage;
+    int joint;
+    /* With a stage: the logits of the frozen groups are the caller's (pinion_runner_step_options.prior) and not
+     * computed. For towers on processors of the host, in one micro-batch. */
+    int prior;
 
     /* Training only. */
     enum pinion_optimizer optimizer;
@@ -107,6 +122,7 @@ typedef struct pinion_plan_info {
     int processors;       /* that tasks may run on */
     int hand_overs;       /* tasks of the pass "hand_over" */
     int concurrent;       /* 1: tasks of several processors run at once; 0: one after another */
+    int width;            /* groups that it runs; 0: the network is not cut */
 } pinion_plan_info;
 
 pinion_plan_info pinion_plan_get_info(const pinion_plan *plan); /* NULL: zeros */
@@ -144,8 +160,8 @@ typedef struct pinion_task_info {
     const char *processor, *kernel; /* of a hand-over, pass "hand_over": kernel is "" */
     int64_t macs;
     size_t scratch_bytes;
-    double ms;               /* of the kernel, measured now or before; NaN: not known */
-    double start_ms, end_ms; /* on the predicted timeline of a step; NaN: not known */
+    double ms;               /* of the kernel by itself, measured now or before; NaN: not known */
+    double start_ms, end_ms; /* on the predicted timeline of a step, longer where others slow it; NaN: not known */
 } pinion_task_info;
 
 int pinion_plan_get_task(const pinion_plan *plan, int index, pinion_task_info *out); /* PINION_EINVAL past the last */
@@ -207,10 +223,63 @@ typedef struct pinion_runner_step_options {
     float learning_rate;
     float clip_norm;       /* > 0 with plan option `clip` */
     uint64_t seed, number; /* for dropout: the training's seed, steps done before */
+    const float *prior;    /* with plan option `prior`: (batch, classes), the logits of the groups before the stage */
 } pinion_runner_step_options;
 
 int pinion_runner_train(pinion_runner *runner, const float *images, const int32_t *labels,
                         const pinion_runner_step_options *options, float *loss);
+
+/* ---- dynamic networks: runners of plans for inference ---- */
+
+/* How many groups the next inference runs, 1 … the plan's width (at first: the plan's). It costs nothing and may be
+ * called by any thread at any time; an inference that runs keeps the width that it began with. PINION_EINVAL: the
+ * network is not cut, no such width, or a group of it has no memory or no weights at the moment. */
+int pinion_runner_set_width(pinion_runner *runner, int width);
+int pinion_runner_get_width(const pinion_runner *runner); /* 0: the network is not cut */
+
+/* What releasing or restoring did. */
+typedef struct pinion_residence {
+    size_t bytes; /* that were given back to the system, or taken again */
+    double ms;
+} pinion_residence;
+
+/* Gives back to the system what the groups beyond `width` take: their prepared weights and, where the network was
+ * loaded from a file, their weights. The width becomes at most `width`. Between inferences only. out may be NULL.
+ * PINION_EINVAL as for pinion_runner_set_width. */
+int pinion_runner_release(pinion_runner *runner, int width, pinion_residence *out);
+
+/* Brings groups up to `width` back: reads their weights again, checks that they are those that were loaded, prepares
+ * them. It does not change the width. PINION_EIO, PINION_EFORMAT: the file cannot be read or is another one; the groups
+ * that were there still are. */
+int pinion_runner_restore(pinion_runner *runner, int width, pinion_residence *out);
+
+/* Inference that improves its answer group by group, until the next group would end behind the deadline, the answer is
+ * sure enough, or the runner's width is reached. */
+typedef struct pinion_anytime_options {
+    double deadline_ms; /* from the call on; 0: none. Group 1 always runs: there is always an answer */
+    float margin;       /* > 0: stops when, for every image, the most probable class is so much more probable than the
+                           second (0 … 1) */
+    void (*answer)(void *user, int width, const float *logits); /* after each group (in micro-batches: of the last),
+                           from the caller's thread: the answer of this width, (count, classes), valid until it returns.
+                           NULL: nobody */
+    void *user;
+} pinion_anytime_options;
+
+enum pinion_stop { PINION_STOP_WIDTH, PINION_STOP_DEADLINE, PINION_STOP_MARGIN };
+
+typedef struct pinion_anytime_result {
+    int width; /* of the answer: its logits are, bit for bit, those of an inference at that width */
+    enum pinion_stop stopped;
+    double ms; /* from the call on until it returns, with what `answer` takes */
+    int late;  /* 1: that is behind the deadline */
+} pinion_anytime_result;
+
+/* As pinion_runner_infer; result may be NULL. How long a group takes is known from the times of its tasks (wisdom) and
+ * from the inferences before. The first inference after weights have changed prepares all groups up to the runner's
+ * width, which counts; after pinion_runner_restore they are prepared. PINION_EINVAL: the network is not cut; a deadline
+ * or margin out of range. */
+int pinion_runner_infer_anytime(pinion_runner *runner, const float *images, int count,
+                                const pinion_anytime_options *options, float *logits, pinion_anytime_result *result);
 
 /* What a runner has done. */
 typedef struct pinion_runner_info {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the stages of planning share while a plan is being built. Layers are numbered as in the network; the loss is one
- * layer more, the last, whose input is the network's output.
+ * What the stages of planning share while a plan is being built. Layers are numbered as in the network; losses are
+ * further layers behind all of them. The first one's input is the plan's output; in joint training of a dynamic network
+ * each narrower width has one more, whose input are its logits.
  */
 #ifndef PINION_PLAN_BUILD_H
 #define PINION_PLAN_BUILD_H
@@ -10,10 +11,13 @@
 
 typedef struct pinion__layer_build {
     const pinion__op *op; /* the layer's op or its stored variant */
+    bool planned;         /* the plan's output depends on it */
     bool trained;         /* its parameters change */
     bool needed;          /* the gradient of its output is needed: a trained parameter lies at or below it */
     bool whole;           /* the batch is cut, but not where the gradients of its parameters are made */
     bool finished;        /* its backward tasks are emitted: nobody reads the gradient of its output any more */
+    int within;           /* the concat in whose output its own lies; -1: none */
+    int channel;          /* ... from this channel on */
     int output;           /* tensors; -1: none */
     int gradient;
     int saved[PINION__MAX_SAVED];
@@ -25,8 +29,11 @@ typedef struct pinion__builder {
     pinion_plan *plan;
     const pinion_network *network;
     pinion__plan_tuning tuning;
-    pinion__layer loss_layer;
-    pinion__layer_build *layers; /* layer_count + 1 */
+    pinion__layer losses[PINION_MAX_GROUPS];
+    int loss_count;
+    int output_layer;            /* whose output is the plan's */
+    int prior_layer;             /* whose output is the caller's; -1: none */
+    pinion__layer_build *layers; /* network->layer_count, then those of losses */
     int *params;                 /* tensors of network->params */
     int input, labels;           /* tensors */
     int squares, scale;          /* clipping: tensors, -1: none */
@@ -48,19 +55,42 @@ typedef struct pinion__emission {
 
 static inline const pinion__layer *pinion__build_layer(const pinion__builder *b, int layer)
 {
-    return layer == (int)b->network->layer_count ? &b->loss_layer : &b->network->layers[layer];
+    const int count = (int)b->network->layer_count;
+    return layer >= count ? &b->losses[layer - count] : &b->network->layers[layer];
 }
 
-/* A storage of its own for `shape` (layer, index, role, n, h, w, c, element_bytes; ld = c) and the tensor that fills
- * it. */
+/* A storage of its own for `shape` (layer, index, role, n, h, w, c, element_bytes) and the tensor that fills it. */
 int pinion__build_tensor(pinion__builder *b, enum pinion__place place, size_t offset, const pinion__tensor *shape,
                          int *out);
-/* A further tensor over a storage that is there. */
+/* A further tensor over a storage that is there; ld 0 stands for c. */
 int pinion__build_alias(pinion__builder *b, const pinion__tensor *tensor, int *out);
 /* Appends a task with its operands. */
 int pinion__build_emit(pinion__builder *b, const pinion__emission *emission);
 /* Appends a task with given operands. */
 int pinion__build_task(pinion__builder *b, const pinion__emission *emission, const int operand[PINION__MAX_OPERANDS]);
+
+/* widths.c: refuses what the network's groups do not allow. */
+int pinion__plan_check_widths(const pinion_network *network, const pinion_plan_options *options,
+                              pinion__processor *const *processors, int processor_count);
+/* Finds out which groups and layers are planned. */
+void pinion__build_widths(pinion__builder *b);
+/* Inference of a dynamic network: the tasks of a group behind those of the groups before it, their order kept, also
+ * where a schedule has mixed them. */
+int pinion__plan_sort_groups(pinion_plan *plan);
+/* Where each group's tasks end. */
+void pinion__plan_find_ends(pinion_plan *plan);
+
+/* concat.c: chooses which outputs are made where concats want them. */
+void pinion__build_embed(pinion__builder *b);
+/* The tensor of a layer's output, unless it is there. */
+int pinion__build_output(pinion__builder *b, int layer);
+/* Copies what does not lie in the concat's output into it. */
+int pinion__build_concat(pinion__builder *b, int layer);
+/* The channels of `from`, a tensor of a concat's shape, that are those of its input: a tensor. */
+int pinion__build_concat_slice(pinion__builder *b, int layer, int input, int from, int *out);
+/* Where only some channels of a concat's output want a gradient and they are the output of one layer: that layer, and
+ * the first of the channels; else the layer itself, as for any other. */
+int pinion__concat_part(const pinion__builder *b, int layer, int *channel);
 
 /* The stages, in this order. */
 int pinion__build_forward(pinion__builder *b);

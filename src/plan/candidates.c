@@ -18,6 +18,7 @@ static const char *const role_names[] = {
     [PINION__STATE] = "state",       [PINION__SAVED] = "saved",       [PINION__LABELS] = "labels",
     [PINION__MOMENT] = "moment",     [PINION__SCALE] = "scale",       [PINION__SQUARES] = "squares",
     [PINION__ADDEND] = "addend",     [PINION__D_ADDEND] = "d_addend", [PINION__STATS] = "stats",
+    [PINION__TARGETS] = "targets",
 };
 
 static const char *const activation_names[] = {

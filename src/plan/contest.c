@@ -55,15 +55,15 @@ static bool is_over(const match *m)
 /* A few runs. The first is not counted, but tells the hopeless, where it takes long enough to mean anything. */
 static void time_one(const pinion__effort *how, contest *at, double best)
 {
-    double first = pinion__trial_run(&at->trial), spent = 0;
+    double first = pinion__trial_run(&at->trial, 1), spent = 0;
     if (first > 2 * best + 0.2) {
-        double second = pinion__trial_run(&at->trial); /* the first may have been disturbed */
+        double second = pinion__trial_run(&at->trial, 1); /* the first may have been disturbed */
         at->samples[at->count++] = first < second ? first : second;
         if (at->samples[0] > 2 * best)
             return;
     }
     while (at->count < how->max_runs && (at->count < how->min_runs || spent < how->enough_ms)) {
-        double ms = pinion__trial_run(&at->trial);
+        double ms = pinion__trial_run(&at->trial, 1);
         at->samples[at->count++] = ms;
         spent += ms;
         if (ms > how->hopeless * best)
@@ -96,7 +96,7 @@ static double time_round(match *m, int round)
         at->given_up = again && enter(m, at) < 0;
         if (at->given_up)
             continue;
-        double ms = pinion__trial_run(&at->trial);
+        double ms = pinion__trial_run(&at->trial, 1);
         if (round >= 0)
             at->samples[at->count++] = ms;
         spent += ms;

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Looking for the best cut of a batch (plan/cut.h). The first one divides the samples in proportion to the speeds of
- * the processors at the whole step. Its plan is made, with slices' tasks timed at their size; what each processor is
- * busy with its slice gives better speeds, and so the next cut, until a cut comes again or no plan gets faster. Which
- * backward_weights are left whole is tried with the best of them: heavy ones so far, then none, then all.
+ * the processors at the whole step while all of them are busy. Its plan is made, with slices' tasks timed at their
+ * size; what each processor is busy with its slice gives better speeds, and so the next cut, until a cut comes again or
+ * no plan gets faster. Which backward_weights are left whole is tried with the best of them: heavy ones so far, then
+ * none, then all.
  */
 #include "plan/cut.h"
 
 #include "plan/build.h"
 #include "plan/candidates.h"
+#include "plan/co_run.h"
 
 #include <math.h>
 #include <string.h>
@@ -51,6 +53,30 @@ static bool is_rival(const search *s, const team *of, int processor)
     return false;
 }
 
+/* What a task of `ms` takes while the other members are busy. */
+static double beside(const pinion_plan *plan, const pinion__task *task, double ms, const team *of, int member)
+{
+    const int work_class = (int)pinion__work_class_of(plan, task);
+    for (int other = 0; other < of->count; other++)
+        if (other != member)
+            ms *= fmax(1, plan->slowdown[work_class][of->processor[member]][of->processor[other]]);
+    return ms;
+}
+
+/* By how much the others slow a member's step. */
+static double slow_down(const pinion_plan *plan, const team *of, int member)
+{
+    double alone = 0, busy = 0;
+    for (int t = plan->prologue; t < (int)plan->task_count; t++) {
+        const double ms = pinion__candidates_best_ms(plan, &plan->tasks[t], of->processor[member]);
+        if (!isfinite(ms))
+            continue;
+        alone += ms;
+        busy += beside(plan, &plan->tasks[t], ms, of, member);
+    }
+    return alone > 0 ? busy / alone : 1;
+}
+
 /* The fastest processors that may run at once. */
 static team find_team(const search *s, const pinion_plan *plan)
 {
@@ -70,6 +96,8 @@ static team find_team(const search *s, const pinion_plan *plan)
         found.processor[found.count] = best;
         found.speed[found.count++] = plan->samples / single[best];
     }
+    for (int member = 0; member < found.count; member++)
+        found.speed[member] /= slow_down(plan, &found, member);
     return found;
 }
 
@@ -105,15 +133,16 @@ static bool was_tried(const search *s, const pinion__cut *cut)
 /* Speeds as the slices' tasks of a plan tell. */
 static void learn(const pinion_plan *plan, team *of)
 {
-    for (int slice = 0; slice < plan->cut.count; slice++) {
-        double ms = 0;
-        for (size_t t = 0; t < plan->task_count; t++)
-            if (plan->tasks[t].slice == slice + 1)
-                ms += pinion__candidates_ms(plan, &plan->tasks[t]);
-        for (int member = 0; member < of->count; member++)
-            if (of->processor[member] == plan->cut.processor[slice] && ms > 0)
-                of->speed[member] = plan->cut.n[slice] / ms;
-    }
+    for (int slice = 0; slice < plan->cut.count; slice++)
+        for (int member = 0; member < of->count; member++) {
+            double ms = 0;
+            if (of->processor[member] != plan->cut.processor[slice])
+                continue;
+            for (size_t t = 0; t < plan->task_count; t++)
+                if (plan->tasks[t].slice == slice + 1)
+                    ms += beside(plan, &plan->tasks[t], pinion__candidates_ms(plan, &plan->tasks[t]), of, member);
+            of->speed[member] = ms > 0 ? plan->cut.n[slice] / ms : of->speed[member];
+        }
 }
 
 /* What was found for the whole batch stays known. */
@@ -204,7 +233,6 @@ int pinion__cut_improve(const pinion_network *network, const pinion_plan_options
                 .processor_count = processor_count};
     if (!is_wanted(options, tuning, *plan))
         return PINION_OK;
-    (*plan)->comparison.uncut_ms = (*plan)->comparison.concurrent_ms;
     for (size_t i = 0; i < sizeof leading / sizeof *leading; i++)
         PINION_TRY(divide_better(&s, leading[i], plan));
     if ((*plan)->cut.count)

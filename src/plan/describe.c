@@ -4,6 +4,7 @@
  */
 #include "plan/build.h"
 #include "plan/candidates.h"
+#include "plan/timeline.h"
 
 #include <math.h>
 
@@ -31,7 +32,8 @@ pinion_plan_info pinion_plan_get_info(const pinion_plan *plan)
                               .predicted_ms = plan->predicted_ms,
                               .processors = plan->processor_count,
                               .hand_overs = count_hand_overs(plan),
-                              .concurrent = !plan->serial};
+                              .concurrent = !plan->serial,
+                              .width = plan->width};
 }
 
 pinion_comparison pinion_plan_get_comparison(const pinion_plan *plan)
@@ -98,7 +100,7 @@ int pinion_plan_get_task(const pinion_plan *plan, int index, pinion_task_info *o
                               .kernel = task->kernel ? task->kernel->name : "",
                               .macs = (int64_t)task->macs,
                               .scratch_bytes = task->scratch_bytes,
-                              .ms = index < plan->prologue ? (double)NAN : end[index] - start[index],
+                              .ms = index < plan->prologue ? (double)NAN : pinion__timeline_ms(plan, task),
                               .start_ms = start[index],
                               .end_ms = end[index]};
     for (int i = 0; i < task->fused_count; i++)

@@ -14,6 +14,9 @@
  * Their results lie in the runner's block of prepared weights. Folded weights that only a prepare reads lie in the
  * arena instead, where nothing else lives at that time; the prepare stands behind its fold, so few of them live at
  * once.
+ *
+ * The prologue of a dynamic network stands group by group, and what a group prepares fills pages of its own, behind
+ * those of the groups before it: so groups are prepared, and their memory is given back, by themselves.
  */
 #include "op/operands.h"
 #include "plan/build.h"
@@ -168,34 +171,68 @@ fail:
     return status;
 }
 
+/* Those of a group behind those of the groups before it. */
 static int move_to_front(pinion__builder *b)
 {
     pinion_context *ctx = b->ctx;
     pinion_plan *plan = b->plan;
     int status = PINION_OK;
-    size_t count = b->prologue_count;
+    size_t count = b->prologue_count, at = 0;
     if (count == 0)
         return PINION_OK;
     PINION_TRY(pinion__grow(ctx, &plan->tasks, &plan->task_capacity, plan->task_count + count, sizeof *plan->tasks,
                             "tasks of a plan"));
     memmove(plan->tasks + count, plan->tasks, plan->task_count * sizeof *plan->tasks);
-    memcpy(plan->tasks, b->prologue, count * sizeof *plan->tasks);
+    for (int group = 0; group <= plan->width; group++)
+        for (size_t t = 0; t < count; t++)
+            if (pinion__task_group(plan, &b->prologue[t]) == group)
+                plan->tasks[at++] = b->prologue[t];
     plan->task_count += count;
     plan->prologue = (int)count;
 fail:
     return status;
 }
 
-static void place_prepared(pinion_plan *plan)
+/* Notes what the prologue's tasks of a group leave. */
+static void note_group(const pinion_plan *plan, int group, bool *of_group)
 {
-    const size_t align = pinion__plan_alignment(plan);
-    for (size_t s = 0; s < plan->storage_count; s++) {
-        pinion__storage *storage = &plan->storages[s];
-        if (storage->place != PINION__PLACE_PREPARED)
+    memset(of_group, 0, plan->storage_count * sizeof *of_group);
+    for (int t = 0; t < plan->prologue; t++) {
+        const pinion__task *task = &plan->tasks[t];
+        if (pinion__task_group(plan, task) != group)
             continue;
-        storage->offset = plan->prepared_bytes;
-        plan->prepared_bytes += (storage->bytes + align - 1) / align * align;
+        if (task->prepared >= 0)
+            of_group[task->prepared] = true;
+        for (int i = 0; i < PINION__MAX_OPERANDS; i++)
+            if (task->operand[i] >= 0)
+                of_group[plan->tensors[task->operand[i]].storage] = true;
     }
+}
+
+static int place_prepared(pinion_plan *plan)
+{
+    enum { PAGE = 4096 };
+    pinion_context *ctx = plan->ctx;
+    int status = PINION_OK;
+    const size_t align = pinion__plan_alignment(plan), group_align = plan->width ? PAGE : align;
+    bool *of_group = NULL;
+    PINION_TRY(pinion__alloc(ctx, plan->storage_count + 1, sizeof *of_group, "a plan", &of_group));
+    for (int group = plan->width > 0; group <= plan->width; group++) {
+        note_group(plan, group, of_group);
+        for (size_t s = 0; s < plan->storage_count; s++) {
+            pinion__storage *storage = &plan->storages[s];
+            if (storage->place != PINION__PLACE_PREPARED || !of_group[s])
+                continue;
+            storage->offset = plan->prepared_bytes;
+            plan->prepared_bytes += (storage->bytes + align - 1) / align * align;
+        }
+        plan->prepared_bytes = (plan->prepared_bytes + group_align - 1) / group_align * group_align;
+        if (group)
+            plan->prepared_end[group - 1] = plan->prepared_bytes;
+    }
+fail:
+    pinion__release(ctx, of_group);
+    return status;
 }
 
 /* The first processor without a domain; the first where all have one. */
@@ -218,7 +255,7 @@ int pinion__plan_prologue(pinion__builder *b)
     for (int t = 0; t < (int)b->plan->task_count; t++)
         PINION_TRY(prepare(b, t));
     PINION_TRY(move_to_front(b));
-    place_prepared(b->plan);
+    PINION_TRY(place_prepared(b->plan));
 fail:
     return status;
 }

@@ -27,7 +27,8 @@ static void use(pinion__storage *storage, int task)
 }
 
 /* The last task that a schedule starts before task `last` ends: bytes that pass to it would hold it back. Slices of a
- * batch follow each other closely, and no schedule is kept to the letter: there a part of the step is added. */
+ * batch and groups of a dynamic network follow each other closely, and no schedule is kept to the letter: there a part
+ * of the step is added. */
 static int last_beside(const pinion_plan *plan, int last, double slack)
 {
     double end = plan->tasks[last].end_ms + slack;
@@ -42,7 +43,7 @@ static void find_lives(pinion_plan *plan)
 {
     const int parts = 32;
     double slack = 0;
-    for (int t = 0; plan->cut.count && t < (int)plan->task_count; t++)
+    for (int t = 0; (plan->cut.count || plan->width) && t < (int)plan->task_count; t++)
         slack = plan->tasks[t].end_ms / parts > slack ? plan->tasks[t].end_ms / parts : slack;
     for (size_t s = 0; s < plan->storage_count; s++)
         plan->storages[s].first = plan->storages[s].last = -1;

@@ -140,6 +140,7 @@ static int try_all(request *r, const pinion_plan_options *options, pinion_plan *
     pinion_context *ctx = r->ctx;
     int status = PINION_OK;
     int given = !r->tuning ? 0 : r->tuning->cut.count ? 1 : r->tuning->micro_batches;
+    given = options->mode == PINION_TRAIN && options->prior ? 1 : given;
     int variants = options->mode == PINION_INFER && options->memory_limit ? 2 : 1;
     for (int lean = 0; lean < variants; lean++)
         for (int parts = 1; parts <= options->batch && !*out; parts++)

@@ -32,17 +32,19 @@ typedef struct survey {
     pinion_plan *plan;
     pinion__wisdom *wisdom;
     enum pinion_patience patience;
-    pinion__bench bench;
-    size_t bytes; /* of its block */
     int64_t begin_ns;
     double limit_ms;
     int left_out; /* records that were not timed */
-    bool pairs;   /* some were timed */
 } survey;
 
 static double elapsed_ms(const survey *s)
 {
     return (double)(pinion__now_ns() - s->begin_ns) * 1e-6;
+}
+
+static int64_t end_ns(const survey *s)
+{
+    return s->begin_ns + (int64_t)(s->limit_ms * 1e6);
 }
 
 /* A record that waits to be measured. */
@@ -81,10 +83,17 @@ static size_t list_waiting(const survey *s, waiting *list)
     return count;
 }
 
-/* The largest of all records that fit into half of the memory there is; what a domain holds beside it counts too. */
+/* Half of the memory there is; what a domain holds beside it counts too. */
+static size_t block_limit(const survey *s)
+{
+    const uint64_t most = s->plan->ctx->system_memory ? pinion__memory_available_bytes() / 4 : UINT64_MAX;
+    return most < SIZE_MAX ? (size_t)most : SIZE_MAX;
+}
+
+/* The largest of all records that fit. */
 static size_t block_bytes(const survey *s, const waiting *list, size_t count)
 {
-    uint64_t most = s->plan->ctx->system_memory ? pinion__memory_available_bytes() / 4 : UINT64_MAX;
+    const size_t most = block_limit(s);
     size_t bytes = 0;
     for (size_t i = 0; i < count; i++)
         if (list[i].bytes <= most && list[i].bytes > bytes)
@@ -92,18 +101,20 @@ static size_t block_bytes(const survey *s, const waiting *list, size_t count)
     return bytes;
 }
 
-static void report(const survey *s, int measured)
+static void report(const survey *s, int tasks, int pairs)
 {
-    char rest[96] = "";
+    char rest[96] = "", beside[64] = "";
     if (s->left_out > 0)
         snprintf(rest, sizeof rest, "; %d are not measured: %s", s->left_out,
                  elapsed_ms(s) < s->limit_ms ? "too little memory" : "it would take too long");
-    pinion__log(s->plan->ctx, PINION_LOG_INFO, "measured %d task%s in %.1f s%s", measured, measured == 1 ? "" : "s",
+    if (pairs > 0)
+        snprintf(beside, sizeof beside, ", %d beside others,", pairs);
+    pinion__log(s->plan->ctx, PINION_LOG_INFO, "measured %d task%s%s in %.1f s%s", tasks, tasks == 1 ? "" : "s", beside,
                 elapsed_ms(s) * 1e-3, rest);
 }
 
 /* A record of the same key, on a processor that is alike, may have been measured since this one was looked up. */
-static int measure_record(survey *s, pinion__record *record)
+static int measure_record(survey *s, pinion__bench *bench, pinion__record *record)
 {
     pinion_plan *plan = s->plan;
     pinion__effort effort = levels[s->patience].effort;
@@ -111,8 +122,8 @@ static int measure_record(survey *s, pinion__record *record)
         pinion__wisdom_look_up(s->wisdom, plan, record);
     if (record->level >= s->patience || atomic_load(&plan->processors[record->processor]->failure))
         return PINION_OK;
-    effort.until_ns = s->begin_ns + (int64_t)(s->limit_ms * 1e6);
-    int status = pinion__contest_run(&s->bench, record, &effort);
+    effort.until_ns = end_ns(s);
+    int status = pinion__contest_run(bench, record, &effort);
     if (atomic_load(&plan->processors[record->processor]->failure)) {
         pinion__log(plan->ctx, PINION_LOG_WARNING, "%s: it is left out", pinion_context_error(plan->ctx));
         return PINION_OK;
@@ -130,41 +141,38 @@ static void tell(const survey *s, size_t done, size_t count)
         options->measuring(options->measuring_user, (int)done, (int)count);
 }
 
-/* Processors that may run at once. Where that fails, tasks count as undisturbed. */
-static void measure_pairs(survey *s)
+/* Processors that may run at once; returns how many pairs. Where that fails, tasks count as undisturbed. */
+static int measure_pairs(const survey *s)
 {
-    bool measured = false;
-    if (s->plan->processor_count > 1 && elapsed_ms(s) < s->limit_ms &&
-        pinion__co_run_measure(s->plan, s->wisdom, &s->bench, s->bytes, &measured) < 0)
+    int measured = 0;
+    if (pinion__co_run_measure(s->plan, s->wisdom, block_limit(s), end_ns(s), &measured) < 0)
         pinion__log(s->plan->ctx, PINION_LOG_WARNING, "%s: pairs of processors are not measured",
                     pinion_context_error(s->plan->ctx));
-    s->pairs = s->pairs || measured;
+    return measured;
 }
 
 static int measure_all(survey *s, waiting *list)
 {
     pinion_context *ctx = s->plan->ctx;
     int status = PINION_OK;
-    size_t count = list_waiting(s, list);
-    int before = s->plan->measured_tasks;
+    size_t count = list_waiting(s, list), bytes = block_bytes(s, list, count);
+    pinion__bench bench = {.plan = s->plan};
     if (count == 0)
         return PINION_OK;
-    s->bytes = block_bytes(s, list, count);
-    if (pinion__bench_init(&s->bench, s->plan, s->bytes) < 0) {
+    if (pinion__bench_init(&bench, s->plan, bytes) < 0) {
         pinion__log(ctx, PINION_LOG_WARNING, "%s: nothing is measured", pinion_context_error(ctx));
-        return PINION_OK;
+        goto fail;
     }
     for (size_t i = 0; i < count; i++) {
         tell(s, i, count);
-        if (list[i].bytes <= s->bytes && elapsed_ms(s) < s->limit_ms)
-            PINION_TRY(measure_record(s, &s->plan->records[list[i].record]));
+        if (list[i].bytes <= bytes && elapsed_ms(s) < s->limit_ms)
+            PINION_TRY(measure_record(s, &bench, &s->plan->records[list[i].record]));
         else
             s->left_out++;
     }
     tell(s, count, count);
-    measure_pairs(s);
-    report(s, s->plan->measured_tasks - before);
 fail:
+    pinion__bench_fini(&bench);
     return status;
 }
 
@@ -172,14 +180,17 @@ static int measure(survey *s, waiting *list)
 {
     pinion_context *ctx = s->plan->ctx;
     int status = PINION_OK;
-    bool measured = false;
+    bool hand_overs = false;
     s->begin_ns = pinion__now_ns();
     s->limit_ms = levels[s->patience].limit_ms * s->plan->processor_count;
-    PINION_TRY(pinion__hand_over_costs_measure(s->plan, s->wisdom, s->patience, &measured));
+    PINION_TRY(pinion__hand_over_costs_measure(s->plan, s->wisdom, s->patience, &hand_overs));
     int before = s->plan->measured_tasks;
     PINION_TRY(measure_all(s, list));
+    const int tasks = s->plan->measured_tasks - before, pairs = measure_pairs(s);
     s->plan->measuring_ms += elapsed_ms(s);
-    if (measured || s->pairs || s->plan->measured_tasks > before)
+    if (tasks || pairs || s->left_out)
+        report(s, tasks, pairs);
+    if (hand_overs || pairs || tasks)
         pinion__wisdom_save(s->wisdom);
 fail:
     return status;
@@ -190,7 +201,7 @@ int pinion__measure(pinion_plan *plan, enum pinion_patience patience)
     pinion_context *ctx = plan->ctx;
     int status = PINION_OK;
     waiting *list = NULL;
-    survey s = {.plan = plan, .patience = patience, .bench.plan = plan};
+    survey s = {.plan = plan, .patience = patience};
     PINION_TRY(pinion__wisdom_open(ctx, patience > PINION_PATIENCE_ESTIMATE, &s.wisdom));
     for (size_t r = 0; s.wisdom && !plan->anew && r < plan->record_count; r++)
         pinion__wisdom_look_up(s.wisdom, plan, &plan->records[r]);
@@ -201,7 +212,6 @@ int pinion__measure(pinion_plan *plan, enum pinion_patience patience)
         PINION_TRY(measure(&s, list));
     }
 fail:
-    pinion__bench_fini(&s.bench);
     pinion__release(ctx, list);
     return status;
 }

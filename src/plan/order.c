@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum space { ARENA, WEIGHTS, MOMENTS, PREPARED, BATCH, LABELS, SPACES };
+enum space { ARENA, WEIGHTS, MOMENTS, PREPARED, BATCH, LABELS, PRIOR, SPACES };
 
 typedef struct access {
     size_t begin, end; /* bytes */
@@ -49,6 +49,8 @@ static int space_of(const pinion__storage *storage)
         return PREPARED;
     case PINION__PLACE_BATCH:
         return BATCH;
+    case PINION__PLACE_PRIOR:
+        return PRIOR;
     default:
         return LABELS;
     }

@@ -2,19 +2,20 @@
  *
  * Placing the tasks of a plan (plan/place.h). A plan of one processor has nothing to place. `auto` takes the best
  * predicted of serial and concurrent; where the exact method cannot do a network, the best of the simpler ways stands
- * in for it.
+ * in for it. `unsliced` is `concurrent` here: only cut.c, which comes later, tells them apart.
  */
 #include "plan/place.h"
 
 #include "plan/build.h"
+#include "plan/place_towers.h"
 #include "plan/problem.h"
 
 #include <math.h>
 #include <string.h>
 
-enum way { AUTO, SERIAL, CONCURRENT, GREEDY, LAYERWISE, WAYS };
+enum way { AUTO, SERIAL, CONCURRENT, UNSLICED, GREEDY, LAYERWISE, WAYS };
 
-static const char *const way_names[WAYS] = {"auto", "serial", "concurrent", "greedy", "layerwise"};
+static const char *const way_names[WAYS] = {"auto", "serial", "concurrent", "unsliced", "greedy", "layerwise"};
 
 static int find_way(const char *place)
 {
@@ -104,7 +105,10 @@ static int try_concurrent(trial *t)
     if (status == PINION_EUNSUPPORTED)
         return PINION_OK;
     PINION_TRY(status);
+    PINION_TRY(pinion__place_towers(t->plan, &t->problem.of, &t->schedule));
     t->plan->comparison.concurrent_ms = t->schedule.placement.ms;
+    if (t->plan->cut.count == 0)
+        t->plan->comparison.uncut_ms = t->schedule.placement.ms;
     t->scheduled = true;
 fail:
     return status;
@@ -227,10 +231,11 @@ int pinion__plan_place(pinion_plan *plan, bool given)
     int single = plan->place ? find_processor(plan->place, plan->processors, plan->processor_count) : -1;
     PINION_TRY(pinion__problem_build(plan, &t.problem));
     PINION_TRY(check_possible(&t));
+    way = way == WAYS ? AUTO : way == UNSLICED ? CONCURRENT : way;
     if (!given || t.problem.known)
-        PINION_TRY(try_all(&t, way == WAYS ? AUTO : way, single));
+        PINION_TRY(try_all(&t, way, single));
     if (!given)
-        PINION_TRY(choose(&t, way == WAYS ? AUTO : way, single));
+        PINION_TRY(choose(&t, way, single));
     if (!t.problem.known)
         forget(&plan->comparison);
 fail:

@@ -50,7 +50,10 @@ typedef struct pinion__placement_problem {
     const int (*edges)[2];
     int edge_count;
     const uint32_t *rivals;
-    const double *slowdown; /* [processor][other]: factor on its tasks' times while the other runs one. NULL: 1 */
+    /* [class][processor][other]: factor on the time of a task of that class while the other runs one; and [task]: its
+     * class. NULL: 1, and all of class 0 */
+    const double *slowdown;
+    const int *work_class;
 } pinion__placement_problem;
 
 typedef struct pinion__placement {

@@ -5,6 +5,8 @@
  * these. Starts are in the order in which they are decided.
  */
 #include "plan/placement_simulation.h"
+
+#include "plan/placement_pace.h"
 #include "plan/placement_stocks.h"
 #include "plan/placement_walk.h"
 
@@ -16,8 +18,6 @@ typedef struct lane {
     enum activity activity;
     bool held; /* its next task waits for hand-overs that another processor makes */
     int task;
-    double end;
-    double factor;     /* by which others slow its task */
     double pending_ms; /* of storages that wait to go home */
 } lane;
 
@@ -26,6 +26,7 @@ struct pinion__simulation {
     pinion__placement_graph graph;
     pinion__stocks stocks;
     lane *lanes;
+    pinion__pace *paces;     /* of lanes that are not idle */
     int domain;              /* the first processor of the domain, -1: none */
     int *waiting;            /* per task: predecessors that are not done */
     int *ready, ready_count; /* tasks, by falling priority */
@@ -62,11 +63,11 @@ static void make_ready(pinion__simulation *sim, int task)
 static void begin_work(pinion__simulation *sim, int task)
 {
     const int p = sim->processor[task];
+    const int work_class = sim->problem->work_class ? sim->problem->work_class[task] : 0;
     sim->lanes[p].activity = WORKING;
     sim->lanes[p].held = false;
     sim->lanes[p].task = task;
-    sim->lanes[p].factor = 1;
-    sim->lanes[p].end = sim->now + pinion__placement_ms(sim->problem, task, p);
+    sim->paces[p] = pinion__pace_begin(sim->now, pinion__placement_ms(sim->problem, task, p), work_class);
 }
 
 static bool try_start(pinion__simulation *sim, int task)
@@ -89,7 +90,7 @@ static bool try_start(pinion__simulation *sim, int task)
     }
     sim->lanes[by].activity = HANDING_OVER;
     sim->lanes[by].task = task;
-    sim->lanes[by].end = sim->now + ms;
+    sim->paces[by] = pinion__pace_begin(sim->now, ms, PINION__NO_TASK);
     sim->lanes[p].held = by != p;
     return true;
 }
@@ -101,7 +102,7 @@ static void start_all(pinion__simulation *sim)
         if (at->pending_ms <= 0 || !is_free(sim, p))
             continue;
         at->activity = GOING_HOME;
-        at->end = sim->now + at->pending_ms;
+        sim->paces[p] = pinion__pace_begin(sim->now, at->pending_ms, PINION__NO_TASK);
         at->pending_ms = 0;
     }
     int kept = 0;
@@ -109,23 +110,6 @@ static void start_all(pinion__simulation *sim)
         if (!try_start(sim, sim->ready[i]))
             sim->ready[kept++] = sim->ready[i];
     sim->ready_count = kept;
-}
-
-/* What runs beside a task slows it from now on. */
-static void set_pace(pinion__simulation *sim)
-{
-    const int count = sim->problem->processor_count;
-    for (int p = 0; p < count && sim->problem->slowdown; p++) {
-        lane *at = &sim->lanes[p];
-        double factor = 1;
-        for (int q = 0; q < count; q++)
-            if (q != p && sim->lanes[q].activity == WORKING)
-                factor *= fmax(1.0, sim->problem->slowdown[p * count + q]);
-        if (at->activity != WORKING)
-            continue;
-        at->end = sim->now + (at->end - sim->now) / at->factor * factor;
-        at->factor = factor;
-    }
 }
 
 static void end_task(pinion__simulation *sim, int task)
@@ -149,16 +133,17 @@ static bool advance(pinion__simulation *sim)
     double next = HUGE_VAL;
     for (int p = 0; p < sim->problem->processor_count; p++)
         if (sim->lanes[p].activity != IDLE)
-            next = fmin(next, sim->lanes[p].end);
+            next = fmin(next, sim->paces[p].end);
     if (isinf(next))
         return false;
     sim->now = next;
     for (int p = 0; p < sim->problem->processor_count; p++) {
         lane *at = &sim->lanes[p];
         const enum activity ended = at->activity;
-        if (ended == IDLE || at->end > next)
+        if (ended == IDLE || sim->paces[p].end > next)
             continue;
         at->activity = IDLE;
+        sim->paces[p].work_class = PINION__NO_TASK;
         if (ended == WORKING)
             end_task(sim, at->task);
         if (ended == HANDING_OVER) {
@@ -186,8 +171,10 @@ static void reset(pinion__simulation *sim)
 {
     const size_t tasks = (size_t)sim->problem->task_count;
     memcpy(sim->waiting, sim->graph.predecessor_count, tasks * sizeof *sim->waiting);
-    for (int p = 0; p < sim->problem->processor_count; p++)
+    for (int p = 0; p < sim->problem->processor_count; p++) {
         sim->lanes[p] = (lane){0};
+        sim->paces[p] = (pinion__pace){.work_class = PINION__NO_TASK};
+    }
     pinion__stocks_reset(&sim->stocks);
     sim->ready_count = sim->started = 0;
     sim->now = 0;
@@ -206,7 +193,7 @@ static double simulate(pinion__simulation *sim)
                 make_ready(sim, i);
         do {
             start_all(sim);
-            set_pace(sim);
+            pinion__paces_set(sim->paces, sim->problem->processor_count, sim->problem->slowdown, sim->now);
         } while (advance(sim));
         assert(sim->left == 0);
         sum += (sim->now - begin) * pinion__placement_times(sim->problem, t);
@@ -292,6 +279,8 @@ int pinion__simulation_create(const pinion__placement_problem *problem, pinion__
     PINION_TRY(pinion__stocks_init(problem, &sim->graph, &sim->stocks));
     PINION_TRY(pinion__alloc_zeroed(ctx, (size_t)problem->processor_count + 1, sizeof *sim->lanes, "a placement",
                                     &sim->lanes));
+    PINION_TRY(pinion__alloc_zeroed(ctx, (size_t)problem->processor_count + 1, sizeof *sim->paces, "a placement",
+                                    &sim->paces));
     PINION_TRY(pinion__alloc_zeroed(ctx, tasks, sizeof *sim->waiting, "a placement", &sim->waiting));
     PINION_TRY(pinion__alloc_zeroed(ctx, tasks, sizeof *sim->ready, "a placement", &sim->ready));
     PINION_TRY(pinion__alloc_zeroed(ctx, tasks, sizeof *sim->priority, "a placement", &sim->priority));
@@ -313,6 +302,7 @@ void pinion__simulation_destroy(pinion__simulation *sim)
     pinion__placement_graph_fini(&sim->graph);
     pinion__stocks_fini(&sim->stocks);
     pinion__release(ctx, sim->lanes);
+    pinion__release(ctx, sim->paces);
     pinion__release(ctx, sim->waiting);
     pinion__release(ctx, sim->ready);
     pinion__release(ctx, sim->priority);

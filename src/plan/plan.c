@@ -50,7 +50,8 @@ fail:
     return status;
 }
 
-static int check(pinion_context *ctx, const pinion_network *network, const pinion_plan_options *options, int processors)
+static int check(pinion_context *ctx, const pinion_network *network, const pinion_plan_options *options,
+                 pinion__processor *const *processors, int processor_count)
 {
     int status = PINION_OK;
     PINION_FAIL_IF(network->layer_count == 0, PINION_EINVAL, "network '%s' has no layers", network->name);
@@ -65,53 +66,63 @@ static int check(pinion_context *ctx, const pinion_network *network, const pinio
     PINION_FAIL_IF((int)options->patience < PINION_PATIENCE_ESTIMATE || options->patience > PINION_PATIENCE_PATIENT,
                    PINION_EINVAL, "patience %d is unknown; expected a value of enum pinion_patience",
                    (int)options->patience);
-    PINION_FAIL_IF(processors < 1 || processors > MAX_PROCESSORS, PINION_EINVAL,
-                   "a plan for %d processors; expected 1 to %d", processors, MAX_PROCESSORS);
+    PINION_FAIL_IF(processor_count < 1 || processor_count > MAX_PROCESSORS, PINION_EINVAL,
+                   "a plan for %d processors; expected 1 to %d", processor_count, MAX_PROCESSORS);
     if (options->mode == PINION_TRAIN)
         PINION_TRY(check_training(ctx, options));
+    PINION_TRY(pinion__plan_check_widths(network, options, processors, processor_count));
 fail:
     return status;
 }
 
-/* Which layers are trained and need gradients. Every layer leads to the output: a network in which one does not has no
- * weights. */
+/* Which layers are trained and need gradients. */
 static int mark_layers(pinion__builder *b)
 {
     pinion_context *ctx = b->ctx;
     int status = PINION_OK;
-    int count = (int)b->network->layer_count;
     bool training = b->plan->options.mode == PINION_TRAIN;
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < b->plan->layer_count; i++) {
         pinion__layer_build *build = &b->layers[i];
         const pinion__layer *layer = &b->network->layers[i];
         bool stored = (!training || b->plan->frozen[i]) && layer->op->stored != PINION__OP_COUNT;
         build->op = stored ? pinion__op_get(layer->op->stored) : layer->op;
-        build->trained = training && !b->plan->frozen[i] && layer->params[0] >= 0;
+        build->trained = training && build->planned && !b->plan->frozen[i] && layer->params[0] >= 0;
         build->needed = build->trained;
         for (int input = 0; input < layer->op->inputs; input++)
             if (layer->inputs[input] != PINION_INPUT && b->layers[layer->inputs[input]].needed)
                 build->needed = true;
     }
-    b->layers[count].needed = training;
-    PINION_FAIL_IF(training && !b->layers[count - 1].needed, PINION_EINVAL,
+    PINION_FAIL_IF(training && !b->layers[b->output_layer].needed, PINION_EINVAL,
                    "network '%s': there is nothing to train: %s", b->network->name,
                    b->plan->freeze ? "every layer with parameters is frozen" : "no layer has parameters");
 fail:
     return status;
 }
 
-static void init_loss_layer(pinion__builder *b)
+static void add_loss(pinion__builder *b, enum pinion__op_id op, int logits)
 {
-    const pinion_network *network = b->network;
-    int count = (int)network->layer_count;
-    b->loss_layer = (pinion__layer){.op = pinion__op_get(PINION__OP_softmax_cross_entropy),
-                                    .attributes.as.loss.label_smoothing = b->plan->options.label_smoothing,
-                                    .inputs = {count - 1, PINION_INPUT},
-                                    .input_shapes = {network->layers[count - 1].output},
-                                    .output = {1, 1, 1},
-                                    .params = {-1, -1},
-                                    .states = {-1, -1}};
-    b->layers[count].op = b->loss_layer.op;
+    pinion__layer_build *build = &b->layers[b->network->layer_count + (size_t)b->loss_count];
+    pinion__layer *loss = &b->losses[b->loss_count++];
+    *loss = (pinion__layer){.op = pinion__op_get(op),
+                            .inputs = {logits, PINION_INPUT},
+                            .input_shapes = {b->network->layers[logits].output},
+                            .output = {1, 1, 1},
+                            .params = {-1, -1},
+                            .states = {-1, -1}};
+    build->op = loss->op;
+    build->planned = build->needed = true;
+}
+
+/* Narrower widths learn from the probabilities that the first loss has saved. */
+static void add_losses(pinion__builder *b)
+{
+    const pinion_plan *plan = b->plan;
+    if (plan->options.mode != PINION_TRAIN)
+        return;
+    add_loss(b, PINION__OP_softmax_cross_entropy, b->output_layer);
+    b->losses[0].attributes.as.loss.label_smoothing = plan->options.label_smoothing;
+    for (int i = 0; plan->options.joint && i + 1 < plan->width; i++)
+        add_loss(b, PINION__OP_distillation, b->network->width_output[i]);
 }
 
 static int make_persistent(pinion__builder *b)
@@ -125,6 +136,11 @@ static int make_persistent(pinion__builder *b)
     pinion__tensor labels = {.role = PINION__LABELS, .layer = -1, .h = 1, .w = 1, .c = 1, .element_bytes = 4};
     labels.n = b->plan->samples;
     PINION_TRY(pinion__build_tensor(b, PINION__PLACE_LABELS, 0, &labels, &b->labels));
+    if (b->prior_layer >= 0) {
+        pinion__tensor prior = {.role = PINION__OUTPUT, .layer = b->prior_layer, .h = 1, .w = 1, .element_bytes = 4};
+        prior.n = b->plan->samples, prior.c = network->layers[b->prior_layer].output.c;
+        PINION_TRY(pinion__build_tensor(b, PINION__PLACE_PRIOR, 0, &prior, &b->layers[b->prior_layer].output));
+    }
     for (size_t p = 0; p < network->param_count; p++) {
         const pinion__param *param = &network->params[p];
         pinion__tensor shape = {.layer = param->layer, .index = param->index, .element_bytes = 4};
@@ -143,10 +159,10 @@ static int init_builder(pinion__builder *b)
     pinion_plan *plan = b->plan;
     size_t layers = b->network->layer_count, params = b->network->param_count;
     b->squares = b->scale = -1;
-    PINION_TRY(pinion__alloc_zeroed(ctx, layers + 1, sizeof *b->layers, "a plan", &b->layers));
-    for (size_t i = 0; i <= layers; i++) {
+    PINION_TRY(pinion__alloc_zeroed(ctx, layers + PINION_MAX_GROUPS, sizeof *b->layers, "a plan", &b->layers));
+    for (size_t i = 0; i < layers + PINION_MAX_GROUPS; i++) {
         pinion__layer_build *build = &b->layers[i];
-        build->output = build->gradient = -1;
+        build->output = build->gradient = build->within = -1;
         for (int k = 0; k < PINION__MAX_SAVED; k++)
             build->saved[k] = -1;
         for (int k = 0; k < PINION__MAX_PARAMS; k++)
@@ -159,7 +175,8 @@ static int init_builder(pinion__builder *b)
     PINION_TRY(pinion__alloc_zeroed(ctx, layers, sizeof *plan->frozen, "a plan", &plan->frozen));
     if (plan->freeze)
         PINION_TRY(pinion__network_match(b->network, plan->freeze, plan->frozen));
-    init_loss_layer(b);
+    pinion__build_widths(b);
+    add_losses(b);
     PINION_TRY(mark_layers(b));
 fail:
     return status;
@@ -194,9 +211,11 @@ static int build(pinion__builder *b)
     if (!b->plan->options.unfused && !b->tuning.separate)
         PINION_TRY(pinion__build_in_place(b->plan));
     PINION_TRY(pinion__plan_select(b->plan, &b->tuning));
+    PINION_TRY(pinion__plan_sort_groups(b->plan));
     PINION_TRY(pinion__plan_prologue(b));
     PINION_TRY(pinion__plan_fit(b->plan, &b->tuning));
     PINION_TRY(pinion__plan_order(b->plan));
+    pinion__plan_find_ends(b->plan);
     PINION_TRY(predict(b->plan));
 fail:
     pinion__release(ctx, b->layers);
@@ -288,7 +307,7 @@ int pinion__plan_create_tuned(const pinion_network *network, const pinion_plan_o
     int status = PINION_OK;
     char *lines = NULL;
     pinion__plan_tuning filed = tuning ? *tuning : (pinion__plan_tuning){0};
-    PINION_TRY(check(ctx, network, options, processor_count));
+    PINION_TRY(check(ctx, network, options, processors, processor_count));
     if (!filed.kernels && !pinion__place_is_way(options->place, processors, processor_count)) {
         PINION_TRY(pinion__plan_file_read(network, options, &lines, &filed.micro_batches));
         filed.kernels = lines;

@@ -23,14 +23,15 @@ enum pinion__place {
     PINION__PLACE_MOMENTS,  /* offset into the runner's block of optimiser state */
     PINION__PLACE_PREPARED, /* offset into the runner's block of prepared weights */
     PINION__PLACE_BATCH,    /* the caller's images */
-    PINION__PLACE_LABELS    /* the caller's labels */
+    PINION__PLACE_LABELS,   /* the caller's labels */
+    PINION__PLACE_PRIOR     /* the caller's logits of the groups before the stage */
 };
 
 typedef struct pinion__storage {
     enum pinion__place place;
     size_t bytes;
     size_t offset;
-    size_t begin;             /* BATCH, LABELS: bytes into the caller's block */
+    size_t begin;             /* BATCH, LABELS, PRIOR: bytes into the caller's block */
     bool kept;                /* readable after the step's end */
     bool carried;             /* a gradient that adds up over the micro-batches: it lives as long as the plan */
     enum pinion__holder home; /* who holds it between steps, HOST or DEVICE: see holders.h */
@@ -120,6 +121,16 @@ typedef struct pinion__cut {
                     from which on there are r times as many bytes of weights as of activations */
 } pinion__cut;
 
+/* Tasks that suffer alike from what runs beside them (co_run.h): those whose arithmetic decides, by pass, and those
+ * that move bytes. */
+enum pinion__work_class {
+    PINION__WORK_FORWARD,
+    PINION__WORK_BACKWARD_DATA,
+    PINION__WORK_BACKWARD_WEIGHTS,
+    PINION__WORK_BYTES,
+    PINION__WORK_CLASSES
+};
+
 /* Predictions for ways of placing the tasks of a plan; NaN: not possible, not asked for, or a time is not known. */
 typedef struct pinion__comparison {
     double single_ms[16]; /* per processor */
@@ -149,8 +160,8 @@ struct pinion_plan {
     pinion__domain *domain;                  /* that some task's processor works in; NULL: all work on the host */
     bool serial;                             /* its placement is for one task at a time */
     pinion__hand_over_costs hand_over_costs; /* of the domain; zeros where there is none */
-    /* [p][q]: factor on the times of p's tasks while q is busy too; 0: not known */
-    double slowdown[PINION__MAX_PROCESSORS][PINION__MAX_PROCESSORS];
+    /* [class][p][q]: factor on the times of p's tasks of that class while q is busy too; 0: not known */
+    double slowdown[PINION__WORK_CLASSES][PINION__MAX_PROCESSORS][PINION__MAX_PROCESSORS];
     pinion__comparison comparison; /* predictions for other placements of the same tasks */
     double *timeline;              /* starts, then ends of all tasks: timeline.h */
     double predicted_ms;           /* of a step; NaN: not known */
@@ -168,7 +179,13 @@ struct pinion_plan {
     int part_end;      /* tasks from here on run once a step, after all parts */
     int recomputed;    /* tasks that give an activation once more */
     int output;        /* tensor of the network's output (logits) */
-    int loss;          /* tensor of the losses (n,1,1,1); -1 in inference */
+    int layer_count;   /* of the network's layers, from the first on: those of the groups that are planned */
+    int width;         /* groups that are planned; 0: the network is not cut */
+    int width_output[PINION_MAX_GROUPS];    /* tensor of the logits of width j+1; -1: not planned */
+    int width_end[PINION_MAX_GROUPS];       /* inference: the tasks of groups 1 … j+1 behind the prologue end here */
+    int prologue_end[PINION_MAX_GROUPS];    /* and those of the prologue */
+    size_t prepared_end[PINION_MAX_GROUPS]; /* bytes of the prepared weights of groups 1 … j+1: whole pages */
+    int loss;                               /* tensor of the losses (n,1,1,1); -1 in inference */
     size_t arena_bytes, moments_bytes, prepared_bytes;
     size_t input_bytes; /* images and labels of a micro-batch where devices read them; else 0 */
     int *param_moments; /* per parameter: offset of its first moment in the moments block, in units of
@@ -213,17 +230,31 @@ size_t pinion__plan_fixed_bytes(const pinion_plan *plan);
 /* The most bytes that are live during one task: no layout is smaller. */
 size_t pinion__plan_live_bytes(const pinion_plan *plan);
 
-/* Bytes of a tensor in its storage. */
+/* Bytes from the first element of a tensor to behind its last; where it is a slice of channels, with the gaps between,
+ * which are others'. */
 static inline size_t pinion__tensor_bytes(const pinion__tensor *tensor)
 {
-    return (size_t)tensor->n * (size_t)tensor->h * (size_t)tensor->w * (size_t)tensor->ld *
-           (size_t)tensor->element_bytes;
+    const size_t pixels = (size_t)tensor->n * (size_t)tensor->h * (size_t)tensor->w;
+    return pixels ? ((pixels - 1) * (size_t)tensor->ld + (size_t)tensor->c) * (size_t)tensor->element_bytes : 0;
 }
 
-/* Does the caller give what it holds, a batch of images or labels? */
+/* Bytes from one sample of a tensor to the next. */
+static inline size_t pinion__tensor_sample_bytes(const pinion__tensor *tensor)
+{
+    return (size_t)tensor->h * (size_t)tensor->w * (size_t)tensor->ld * (size_t)tensor->element_bytes;
+}
+
+/* Does the caller give what it holds, a batch of images, labels or logits? */
 static inline bool pinion__storage_is_given(const pinion__storage *storage)
 {
-    return storage->place == PINION__PLACE_BATCH || storage->place == PINION__PLACE_LABELS;
+    return storage->place == PINION__PLACE_BATCH || storage->place == PINION__PLACE_LABELS ||
+           storage->place == PINION__PLACE_PRIOR;
+}
+
+/* The group that a task belongs to; 0: none, or the network is not cut. */
+static inline int pinion__task_group(const pinion_plan *plan, const pinion__task *task)
+{
+    return task->layer < 0 ? 0 : plan->network->layers[task->layer].group;
 }
 
 /* The view of a tensor whose storage begins at `base`. */

@@ -103,8 +103,8 @@ static int load(pinion_context *ctx, const char *path, json_t **out)
     status = pinion__file_open(ctx, path, &file);
     PINION_FAIL_IF(
         status == PINION_EFORMAT, PINION_EFORMAT,
-        "place '%s': is neither auto, serial, concurrent, greedy, layerwise, nor a processor of the plan, nor "
-        "a file that can be read",
+        "place '%s': is neither auto, serial, concurrent, unsliced, greedy, layerwise, nor a processor of the plan, "
+        "nor a file that can be read",
         path);
     PINION_TRY(status);
     PINION_FAIL_IF(file.bytes > MAX_BYTES, PINION_EFORMAT, "%s: is damaged: %zu bytes are more than a plan file has",

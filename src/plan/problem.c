@@ -7,6 +7,7 @@
 #include "plan/problem.h"
 
 #include "plan/candidates.h"
+#include "plan/co_run.h"
 
 #include <math.h>
 #include <string.h>
@@ -55,6 +56,7 @@ static void fill_times(const pinion_plan *plan, pinion__problem *p)
     for (int t = 0; t < (int)plan->task_count; t++) {
         const pinion__task *task = &plan->tasks[t];
         p->times[t] = task->pass == PINION__UPDATE ? 1 : plan->micro_batches;
+        p->work_class[t] = (int)pinion__work_class_of(plan, task);
         p->unit[t] = task->layer < 0 ? -1 : 2 * task->layer + (task->pass != PINION__FORWARD);
         for (int q = 0; q < processors; q++)
             p->ms[t * processors + q] = takes_part(plan, t) ? time_on(plan, task, q, &p->known) : 0;
@@ -163,9 +165,7 @@ static int fill_processors(const pinion_plan *plan, pinion__problem *p)
             if (other != q && pinion__processors_share_cores(processor, plan->processors[other]))
                 p->rivals[q] |= UINT32_C(1) << other;
     }
-    for (int q = 0; q < count; q++)
-        for (int other = 0; other < count; other++)
-            p->slowdown[q * count + other] = fmax(plan->slowdown[q][other], 1);
+    pinion__co_run_factors(plan, p->slowdown);
 fail:
     return status;
 }
@@ -194,7 +194,9 @@ int pinion__problem_build(const pinion_plan *plan, pinion__problem *out)
     PINION_TRY(pinion__alloc(ctx, tasks * processors + 1, sizeof *p.ms, "a placement", &p.ms));
     PINION_TRY(pinion__alloc(ctx, tasks + 1, sizeof *p.times, "a placement", &p.times));
     PINION_TRY(pinion__alloc(ctx, tasks + 1, sizeof *p.unit, "a placement", &p.unit));
-    PINION_TRY(pinion__alloc(ctx, processors * processors, sizeof *p.slowdown, "a placement", &p.slowdown));
+    PINION_TRY(pinion__alloc(ctx, tasks + 1, sizeof *p.work_class, "a placement", &p.work_class));
+    PINION_TRY(pinion__alloc(ctx, PINION__WORK_CLASSES * processors * processors, sizeof *p.slowdown, "a placement",
+                             &p.slowdown));
     PINION_TRY(pinion__alloc_zeroed(ctx, plan->storage_count + 1, sizeof *p.storages, "a placement", &p.storages));
     PINION_TRY(fill_processors(plan, &p));
     PINION_TRY(fill_uses(plan, &p));
@@ -212,7 +214,8 @@ int pinion__problem_build(const pinion_plan *plan, pinion__problem *out)
                                        .unit = p.unit,
                                        .edges = (const int(*)[2])p.edges,
                                        .edge_count = p.of.edge_count,
-                                       .slowdown = p.slowdown};
+                                       .slowdown = p.slowdown,
+                                       .work_class = p.work_class};
     *out = p;
     out->of.device = out->device;
     out->of.rivals = out->rivals;
@@ -231,5 +234,6 @@ void pinion__problem_fini(pinion_context *ctx, pinion__problem *problem)
     pinion__release(ctx, problem->unit);
     pinion__release(ctx, problem->edges);
     pinion__release(ctx, problem->slowdown);
+    pinion__release(ctx, problem->work_class);
     memset(problem, 0, sizeof *problem);
 }

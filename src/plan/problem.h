@@ -17,7 +17,8 @@ typedef struct pinion__problem {
     pinion__placement_use *uses;
     int *unit;
     int (*edges)[2];
-    double *slowdown; /* [p][q]; 1 where it is not known */
+    double *slowdown; /* [class][p][q]; 1 where it is not known */
+    int *work_class;
     bool device[PINION__MAX_PROCESSORS];
     uint32_t rivals[PINION__MAX_PROCESSORS];
     bool known; /* every time is a measured one; else times are estimates, which only their order means something of */

@@ -103,8 +103,13 @@ double pinion__rewrite_seconds(const pinion_plan *plan, const pinion__task *task
     return task->macs / macs_a_second + bytes / bytes_a_second;
 }
 
-static int add_value(pinion__rewrite *r, int storage, int t)
+/* What a task writes is a value of its own, but for slices of channels: they are of the value that the first of them
+ * began. */
+static int add_value(pinion__rewrite *r, const pinion__tensor *tensor, int t)
 {
+    const int storage = tensor->storage;
+    if (!fills_storage(r, tensor) && r->final_value[storage] >= 0)
+        return r->final_value[storage];
     r->value_at[r->values] = (pinion__value){.storage = storage, .task = t};
     return r->values++;
 }
@@ -119,7 +124,7 @@ static void number_values(pinion__rewrite *r, int t, int *before)
     for (int i = 0; i < operands_of(task)->count; i++) {
         const pinion__tensor *tensor = tensor_of(r, task, i);
         if (tensor && (operands_of(task)->at[i].access & PINION__WRITE))
-            r->final_value[tensor->storage] = add_value(r, tensor->storage, t);
+            r->final_value[tensor->storage] = add_value(r, tensor, t);
     }
     for (int i = 0; form->op && i < operands_of(form)->count; i++) {
         const pinion__tensor *tensor = tensor_of(r, form, i);

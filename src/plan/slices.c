@@ -147,9 +147,22 @@ static int slice_any(pinion__slicing *s, const pinion__task *of)
         return pinion__slicing_batchnorm_gradients(s, of);
     if (of->pass == PINION__BACKWARD_WEIGHTS)
         return s->b->layers[of->layer].whole ? pinion__slicing_whole(s, of) : slice_gradients(s, of);
-    if ((of->op->flags & PINION__OP_LOSS) && of->pass == PINION__FORWARD)
+    if (of->op->id == PINION__OP_softmax_cross_entropy && of->pass == PINION__FORWARD)
         return slice_loss(s, of);
     return pinion__slicing_slice(s, of);
+}
+
+/* In inference: the output; of a dynamic network that of each width behind the group's last task. */
+static int gather_output(pinion__slicing *s, int t)
+{
+    const pinion_plan *plan = s->plan;
+    const pinion__task *of = &plan->tasks[t];
+    const bool last = t + 1 == (int)plan->task_count;
+    const int group = pinion__task_group(plan, of), next = last ? -1 : pinion__task_group(plan, of + 1);
+    if (plan->options.mode != PINION_INFER || group == next || (plan->width == 0 && !last))
+        return PINION_OK;
+    const int output = plan->width ? plan->width_output[group - 1] : plan->output;
+    return s->whole[plan->tensors[output].storage] ? PINION_OK : pinion__slicing_gather_once(s, of, output);
 }
 
 static void take_turns(pinion__slicing *s)
@@ -196,7 +209,7 @@ static int init(pinion__slicing *s)
     take_turns(s);
     PINION_TRY(pinion__alloc(ctx, tensors, sizeof *s->tensor_of, "a plan", &s->tensor_of));
     PINION_TRY(pinion__alloc(ctx, storages, sizeof *s->storage_of, "a plan", &s->storage_of));
-    PINION_TRY(pinion__alloc_zeroed(ctx, s->plan->storage_count, sizeof *s->gathered, "a plan", &s->gathered));
+    PINION_TRY(pinion__alloc_zeroed(ctx, s->plan->tensor_count, sizeof *s->gathered, "a plan", &s->gathered));
     PINION_TRY(pinion__alloc_zeroed(ctx, s->plan->storage_count, sizeof *s->whole, "a plan", &s->whole));
     pinion__slicing_mark_whole(s);
     for (size_t i = 0; i < tensors; i++)
@@ -214,10 +227,10 @@ int pinion__build_slices(pinion__builder *b)
     int status = PINION_OK;
     pinion__slicing s = {.ctx = ctx, .b = b, .plan = plan, .slices = plan->cut.count};
     PINION_TRY(init(&s));
-    for (size_t t = 0; t < plan->task_count; t++)
+    for (size_t t = 0; t < plan->task_count; t++) {
         PINION_TRY(slice_any(&s, &plan->tasks[t]));
-    if (plan->options.mode == PINION_INFER && !plan->joined)
-        PINION_TRY(pinion__slicing_gather(&s, &plan->tasks[plan->task_count - 1], plan->output));
+        PINION_TRY(gather_output(&s, (int)t));
+    }
     pinion__release(ctx, plan->tasks);
     plan->tasks = s.tasks;
     plan->task_count = s.count;

@@ -13,7 +13,7 @@ typedef struct pinion__slicing {
     pinion_plan *plan;
     int slices;
     int *tensor_of, *storage_of;   /* the piece of each tensor and storage there was, for each slice; -1: none yet */
-    bool *gathered;                /* of storages there were: the slices' pieces are copied into it */
+    bool *gathered;                /* of tensors there were: the slices' pieces are copied into it */
     bool *whole;                   /* of storages there were: it holds all samples */
     int turn[PINION__MAX_SLICES];  /* slices as their tasks stand */
     int first[PINION__MAX_SLICES]; /* samples in front of a slice */

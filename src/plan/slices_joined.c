@@ -111,7 +111,7 @@ int pinion__slicing_join(pinion__slicing *s, const pinion__task *of)
             PINION_TRY(pinion__slicing_gather_once(s, of, of->operand[i]));
         }
     PINION_TRY(pinion__slicing_append(s, of));
-    if ((of->op->flags & PINION__OP_LOSS) && of->pass == PINION__FORWARD)
+    if (of->op->id == PINION__OP_softmax_cross_entropy && of->pass == PINION__FORWARD)
         s->plan->gate = (int)s->count - 1;
 fail:
     return status;

@@ -10,7 +10,7 @@ bool pinion__slicing_divides(const pinion__slicing *s, int tensor)
 {
     const pinion__tensor *of = &s->plan->tensors[tensor];
     enum pinion__place place = s->plan->storages[of->storage].place;
-    if (place != PINION__PLACE_ARENA && place != PINION__PLACE_BATCH && place != PINION__PLACE_LABELS)
+    if (place != PINION__PLACE_ARENA && !pinion__storage_is_given(&s->plan->storages[of->storage]))
         return false;
     switch (of->role) {
     case PINION__INPUT:

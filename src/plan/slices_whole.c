@@ -74,7 +74,7 @@ int pinion__slicing_gather(pinion__slicing *s, const pinion__task *of, int tenso
         int slice = s->turn[i];
         pinion__task copy = pinion__slicing_derive(of, PINION__OP_add, PINION__BACKWARD_DATA);
         pinion__tensor into = s->plan->tensors[tensor];
-        size_t sample = pinion__tensor_bytes(&into) / (size_t)into.n;
+        size_t sample = pinion__tensor_sample_bytes(&into);
         copy.layer = into.layer;
         into.n = s->plan->cut.n[slice];
         into.offset += sample * (size_t)s->first[slice];
@@ -86,9 +86,22 @@ fail:
     return status;
 }
 
+/* The first tensor that has these very bytes: views have those of their inputs. */
+static int find_first(const pinion_plan *plan, int tensor)
+{
+    const pinion__tensor *of = &plan->tensors[tensor];
+    for (int i = 0; i < tensor; i++) {
+        const pinion__tensor *other = &plan->tensors[i];
+        if (other->storage == of->storage && other->offset == of->offset &&
+            pinion__tensor_bytes(other) == pinion__tensor_bytes(of))
+            return i;
+    }
+    return tensor;
+}
+
 int pinion__slicing_gather_once(pinion__slicing *s, const pinion__task *of, int tensor)
 {
-    bool *gathered = &s->gathered[s->plan->tensors[tensor].storage];
+    bool *gathered = &s->gathered[find_first(s->plan, tensor)];
     if (*gathered)
         return PINION_OK;
     *gathered = true;

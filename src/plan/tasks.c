@@ -2,7 +2,7 @@
  *
  * Tensors, storages and tasks; the forward tasks. Everything is driven by the operand lists of the ops: a task's
  * operands are found by role and index, seen from its layer. A layer whose op is a view has no task: its output is its
- * input's storage under another shape.
+ * input's storage under another shape. Nor has a concat, but for copies of what could not be made in place (concat.c).
  */
 #include "plan/build.h"
 
@@ -34,7 +34,7 @@ int pinion__build_alias(pinion__builder *b, const pinion__tensor *tensor, int *o
                             "tensors of a plan"));
     pinion__tensor *added = &plan->tensors[plan->tensor_count];
     *added = *tensor;
-    added->ld = added->c;
+    added->ld = tensor->ld ? tensor->ld : tensor->c;
     if (added->layer >= (int)b->network->layer_count)
         added->layer = -1;
     *out = (int)plan->tensor_count++;
@@ -54,6 +54,8 @@ int pinion__build_tensor(pinion__builder *b, enum pinion__place place, size_t of
                             sizeof *plan->storages, "storages of a plan"));
     pinion__tensor tensor = *shape;
     tensor.storage = (int)plan->storage_count;
+    tensor.offset = 0;
+    tensor.ld = tensor.c;
     PINION_TRY(pinion__build_alias(b, &tensor, out));
     plan->storages[plan->storage_count++] =
         (pinion__storage){.place = place, .bytes = bytes, .offset = offset, .first = -1, .last = -1};
@@ -104,6 +106,8 @@ static int find_operand(const pinion__builder *b, const pinion__emission *emissi
         return b->layers[layer].saved[operand->index];
     case PINION__LABELS:
         return b->labels;
+    case PINION__TARGETS: /* of the first loss */
+        return b->layers[b->network->layer_count].saved[0];
     case PINION__SCALE:
         return b->scale;
     default:
@@ -186,16 +190,11 @@ static int forward_layer(pinion__builder *b, int index)
     int status = PINION_OK;
     pinion__layer_build *build = &b->layers[index];
     const pinion__layer *layer = pinion__build_layer(b, index);
-    pinion__tensor shape = {.role = PINION__OUTPUT, .layer = index, .element_bytes = 4};
-    shape.n = b->plan->samples;
-    shape.h = layer->output.h, shape.w = layer->output.w, shape.c = layer->output.c;
-    if (build->op->flags & PINION__OP_VIEW) {
-        int input = layer->inputs[0] == PINION_INPUT ? b->input : b->layers[layer->inputs[0]].output;
-        shape.storage = b->plan->tensors[input].storage;
-        PINION_TRY(pinion__build_alias(b, &shape, &build->output));
+    PINION_TRY(pinion__build_output(b, index));
+    if (build->op->flags & PINION__OP_VIEW)
         return PINION_OK;
-    }
-    PINION_TRY(pinion__build_tensor(b, PINION__PLACE_ARENA, 0, &shape, &build->output));
+    if (build->op->flags & PINION__OP_SIDE_BY_SIDE)
+        return pinion__build_concat(b, index);
     PINION_TRY(make_saved(b, index));
     PINION_TRY(pinion__build_emit(
         b,
@@ -205,22 +204,38 @@ fail:
     return status;
 }
 
+/* What is read behind the last task: the output, and in inference that of each width. */
+static void keep_outputs(pinion__builder *b)
+{
+    pinion_plan *plan = b->plan;
+    plan->output = b->layers[b->output_layer].output;
+    plan->storages[plan->tensors[plan->output].storage].kept = true;
+    for (int i = 0; i < PINION_MAX_GROUPS; i++) {
+        int tensor = i < plan->width ? b->layers[b->network->width_output[i]].output : -1;
+        plan->width_output[i] = tensor;
+        if (tensor >= 0 && plan->options.mode == PINION_INFER)
+            plan->storages[plan->tensors[tensor].storage].kept = true;
+    }
+}
+
 int pinion__build_forward(pinion__builder *b)
 {
     pinion_context *ctx = b->ctx;
     pinion_plan *plan = b->plan;
     int status = PINION_OK;
-    int layers = (int)b->network->layer_count;
-    for (int i = 0; i < layers; i++)
-        PINION_TRY(forward_layer(b, i));
-    plan->output = b->layers[layers - 1].output;
-    plan->storages[plan->tensors[plan->output].storage].kept = true;
+    const int layers = (int)b->network->layer_count;
+    pinion__build_embed(b);
+    for (int i = 0; i <= b->output_layer; i++)
+        if (b->layers[i].planned)
+            PINION_TRY(forward_layer(b, i));
+    keep_outputs(b);
     plan->loss = plan->gate = -1;
-    if (plan->options.mode == PINION_TRAIN) {
-        PINION_TRY(forward_layer(b, layers));
-        plan->loss = b->layers[layers].output;
-        plan->gate = (int)plan->task_count - 1;
+    for (int i = 0; i < b->loss_count; i++) {
+        PINION_TRY(forward_layer(b, layers + i));
+        plan->gate = i == 0 ? (int)plan->task_count - 1 : plan->gate;
     }
+    if (b->loss_count)
+        plan->loss = b->layers[layers].output;
 fail:
     return status;
 }

@@ -2,11 +2,13 @@
  *
  * Walking a plan as the executor does (plan/timeline.h). A serial plan is a sum. In a concurrent one a processor that
  * is free takes the first task in the plan's order that is ready and whose rivals (processors on the same cores) are
- * idle.
+ * idle; tasks that run at once slow each other as they do in the search for the plan (placement_pace.h).
  */
 #include "plan/timeline.h"
 
 #include "plan/candidates.h"
+#include "plan/co_run.h"
+#include "plan/placement_pace.h"
 
 #include <math.h>
 #include <string.h>
@@ -38,48 +40,74 @@ static void walk_serially(const pinion_plan *plan, double *start, double *end)
 typedef struct walk {
     const pinion_plan *plan;
     double *start, *end;
-    bool *begun;
-    double until[PINION__MAX_PROCESSORS]; /* the processor is busy */
+    bool *begun, *done;
+    double *slowdown;                           /* pinion__co_run_factors */
+    int busy[PINION__MAX_PROCESSORS];           /* with that task; -1: idle */
+    pinion__pace paces[PINION__MAX_PROCESSORS]; /* of those that are busy */
+    double now;
 } walk;
 
-/* When task t, not begun, could start as things stand; INFINITY: one before it has not begun. */
-static double ready_at(const walk *w, int t)
+static bool may_start(const walk *w, int t)
 {
-    const pinion__task *task = &w->plan->tasks[t];
-    double at = w->until[task->processor];
+    const pinion_plan *plan = w->plan;
+    const pinion__task *task = &plan->tasks[t];
+    if (w->begun[t])
+        return false;
+    for (int p = 0; p < plan->processor_count; p++)
+        if (w->busy[p] >= 0 && (p == task->processor ||
+                                pinion__processors_share_cores(plan->processors[p], plan->processors[task->processor])))
+            return false;
     for (int i = 0; i < task->after_count; i++)
-        at = w->begun[task->after[i]] ? fmax(at, w->end[task->after[i]]) : (double)INFINITY;
-    for (int p = 0; p < w->plan->processor_count; p++)
-        if (p != task->processor &&
-            pinion__processors_share_cores(w->plan->processors[p], w->plan->processors[task->processor]))
-            at = fmax(at, w->until[p]);
-    return at;
+        if (!w->done[task->after[i]])
+            return false;
+    return true;
 }
 
-/* The task that starts next: the earliest, among equals the first in order. */
-static int find_next(const walk *w, double *at)
+static void start_all(walk *w)
 {
-    int next = -1;
-    *at = (double)INFINITY;
     for (int t = 0; t < (int)w->plan->task_count; t++) {
-        double ready = w->begun[t] ? (double)INFINITY : ready_at(w, t);
-        if (ready < *at) {
-            *at = ready;
-            next = t;
-        }
+        const pinion__task *task = &w->plan->tasks[t];
+        if (!may_start(w, t))
+            continue;
+        w->begun[t] = true;
+        w->start[t] = w->now;
+        w->busy[task->processor] = t;
+        w->paces[task->processor] =
+            pinion__pace_begin(w->now, t < w->plan->prologue ? 0 : pinion__timeline_ms(w->plan, task),
+                               task->hand_over.present ? PINION__NO_TASK : (int)pinion__work_class_of(w->plan, task));
     }
-    return next;
+}
+
+/* To the next end. False: nothing is going on. */
+static bool advance(walk *w)
+{
+    double next = (double)INFINITY;
+    for (int p = 0; p < w->plan->processor_count; p++)
+        if (w->busy[p] >= 0)
+            next = fmin(next, w->paces[p].end);
+    for (int p = 0; p < w->plan->processor_count; p++) {
+        const int task = w->busy[p];
+        if (task < 0 || w->paces[p].end > next)
+            continue;
+        w->end[task] = next;
+        w->done[task] = true;
+        w->busy[p] = -1;
+        w->paces[p].work_class = PINION__NO_TASK;
+    }
+    w->now = next;
+    return isfinite(next);
 }
 
 static void walk_at_once(walk *w)
 {
-    double at;
-    for (int t = find_next(w, &at); t >= 0; t = find_next(w, &at)) {
-        w->begun[t] = true;
-        w->start[t] = at;
-        w->end[t] = at + (t < w->plan->prologue ? 0 : pinion__timeline_ms(w->plan, &w->plan->tasks[t]));
-        w->until[w->plan->tasks[t].processor] = w->end[t];
+    for (int p = 0; p < PINION__MAX_PROCESSORS; p++) {
+        w->busy[p] = -1;
+        w->paces[p].work_class = PINION__NO_TASK;
     }
+    do {
+        start_all(w);
+        pinion__paces_set(w->paces, w->plan->processor_count, w->slowdown, w->now);
+    } while (advance(w));
 }
 
 int pinion__timeline(const pinion_plan *plan, double *start, double *end, double *total)
@@ -89,9 +117,12 @@ int pinion__timeline(const pinion_plan *plan, double *start, double *end, double
     size_t count = plan->task_count;
     double *block = NULL, sum = 0, last = 0;
     walk w = {.plan = plan};
-    PINION_TRY(pinion__alloc(ctx, 2 * count + 1, sizeof *block, "a timeline", &block));
-    PINION_TRY(pinion__alloc_zeroed(ctx, count + 1, sizeof *w.begun, "a timeline", &w.begun));
-    w.start = block, w.end = block + count;
+    size_t factors = PINION__WORK_CLASSES * (size_t)plan->processor_count * (size_t)plan->processor_count;
+    PINION_TRY(pinion__alloc(ctx, 2 * count + factors, sizeof *block, "a timeline", &block));
+    PINION_TRY(pinion__alloc_zeroed(ctx, 2 * count + 1, sizeof *w.begun, "a timeline", &w.begun));
+    w.start = block, w.end = block + count, w.slowdown = block + 2 * count;
+    w.done = w.begun + count;
+    pinion__co_run_factors(plan, w.slowdown);
     for (int t = 0; t < (int)count; t++) {
         double ms = t < plan->prologue ? 0 : pinion__timeline_ms(plan, &plan->tasks[t]);
         sum += times_of(plan, t) * ms;

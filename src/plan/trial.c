@@ -221,12 +221,14 @@ int pinion__trial_repeat(const pinion__trial *trial)
     return trial->processor->class_->run(trial->processor, run_job, &work);
 }
 
-double pinion__trial_run(const pinion__trial *trial)
+double pinion__trial_run(const pinion__trial *trial, int times)
 {
+    int status = PINION_OK;
     set_caches(trial, args_of(trial));
     int64_t start = pinion__now_ns();
-    int status = pinion__trial_repeat(trial);
-    double ms = (double)(pinion__now_ns() - start) * 1e-6;
+    for (int i = 0; i < times && status == PINION_OK; i++)
+        status = pinion__trial_repeat(trial);
+    double ms = (double)(pinion__now_ns() - start) * 1e-6 / times;
     double latency = trial->bench->caches[trial->bench->task.processor].latency_ms;
     return status < 0 ? (double)INFINITY : fmax(ms - latency, 0.1 * ms);
 }

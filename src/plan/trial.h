@@ -38,10 +38,11 @@ typedef struct pinion__trial {
  * block's scratch and prepared weights from the one before; the others keep theirs until they leave. */
 int pinion__trial_enter(pinion__trial *trial, pinion__bench *bench, const pinion__kernel *kernel);
 void pinion__trial_leave(pinion__trial *trial);
-/* Milliseconds of a run; INFINITY: it failed. Of a processor that takes submissions it is the time that one takes among
+/* Milliseconds of a run, on average over so many, the first of which finds the caches as in a step; INFINITY: one
+ * failed. Of a processor that takes submissions it is the time that one takes among
  * others, which do not wait for each other: without the latency of a run, but for a tenth that no run can be without.
  */
-double pinion__trial_run(const pinion__trial *trial);
+double pinion__trial_run(const pinion__trial *trial, int times);
 /* Runs it with the caches as they are, and waits for the end. */
 int pinion__trial_repeat(const pinion__trial *trial);
 

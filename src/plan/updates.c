@@ -95,7 +95,7 @@ static int square_param(pinion__builder *b, int layer, int param)
     int status = PINION_OK;
     PINION_TRY(make_slots(b));
     pinion__tensor slot = b->plan->tensors[b->squares];
-    slot.c = 1;
+    slot.c = 1, slot.ld = 1;
     slot.offset = 8 * (size_t)b->slots_used++;
     int operand[PINION__MAX_OPERANDS], tensor;
     PINION_TRY(pinion__build_alias(b, &slot, &tensor));
@@ -133,7 +133,7 @@ int pinion__build_clipping(pinion__builder *b)
     pinion__emission emission = {
         .op = pinion__op_get(PINION__OP_clip_scale), .pass = PINION__UPDATE, .layer = -1, .param = -1};
     PINION_TRY(pinion__build_task(b, &emission, operand));
-    for (int layer = (int)b->network->layer_count - 1; layer >= 0; layer--)
+    for (int layer = b->output_layer; layer >= 0; layer--)
         if (b->layers[layer].trained)
             PINION_TRY(update_layer(b, layer));
 fail:

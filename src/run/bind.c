@@ -137,7 +137,14 @@ static void *caller_bytes(const void *block, size_t offset)
 
 static const unsigned char *given_bytes(const pinion_runner *runner, enum pinion__place place)
 {
-    return place == PINION__PLACE_BATCH ? (const unsigned char *)runner->images : (const unsigned char *)runner->labels;
+    switch (place) {
+    case PINION__PLACE_BATCH:
+        return (const unsigned char *)runner->images;
+    case PINION__PLACE_PRIOR:
+        return (const unsigned char *)runner->prior;
+    default:
+        return (const unsigned char *)runner->labels;
+    }
 }
 
 /* What devices use, if it does not lie there. */

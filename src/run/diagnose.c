@@ -93,7 +93,7 @@ int pinion__runner_diagnose(pinion_runner *runner)
     pinion_context *ctx = runner->ctx;
     unsigned long long step = runner->step.number + 1;
     int at, status = PINION_OK;
-    pinion__runner_stopped_at_gate(runner);
+    pinion__runner_note_hand_overs(runner, 0, plan->gate + 1);
     PINION_TRY(pinion__runner_go_home(runner));
     PINION_TRY(pinion__runner_restore_states(runner));
     const char *place = find_place(runner, &at);

@@ -262,7 +262,8 @@ int pinion__runner_move_in(pinion_runner *runner)
     if (owner->tenant)
         PINION_TRY(pinion__runner_move_out((pinion_runner *)owner->tenant));
     owner->tenant = runner;
-    runner->is_prepared = false;
+    for (int group = 0; group < PINION_MAX_GROUPS; group++)
+        runner->groups[group].is_prepared = false;
 fail:
     return status;
 }
@@ -272,10 +273,10 @@ int pinion__runner_pass(pinion_runner *runner, int hold, enum pinion__holder to,
     return do_errand(&(errand){.runner = runner, .first = hold, .end = hold + 1, .to = to, .contents = contents});
 }
 
-void pinion__runner_stopped_at_gate(pinion_runner *runner)
+void pinion__runner_note_hand_overs(pinion_runner *runner, int first, int end)
 {
     const pinion_plan *plan = runner->plan;
-    for (int t = 0; t <= plan->gate && runner->device; t++)
+    for (int t = first; t < end && runner->device; t++)
         if (plan->tasks[t].hand_over.present)
             *runner->holds[runner->hold_of[plan->tasks[t].hand_over.storage]].held = plan->tasks[t].hand_over.to;
 }

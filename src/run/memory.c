@@ -3,6 +3,7 @@
  * A runner's memory: the arena, the optimiser's moments, prepared weights, a copy of the running statistics, room for
  * batches. All of it is the host's own, or all of it lies in the domain of the plan's processors.
  */
+#include "base/pages.h"
 #include "net/shared.h"
 #include "plan/build.h"
 #include "run/state.h"
@@ -37,6 +38,12 @@ static void borrow(pinion_runner *runner, const pinion_runner *lender)
     runner->padded.host = lender->arena.host + padded;
 }
 
+/* Rooms whose pages are given back begin at a page. */
+static size_t alignment_of(const pinion_plan *plan)
+{
+    return plan->width ? PINION__PAGE : ALIGNMENT;
+}
+
 int pinion__runner_furnish(const pinion_runner *runner, size_t bytes, bool shared, const char *what, pinion__room *room)
 {
     pinion_context *ctx = runner->ctx;
@@ -45,7 +52,7 @@ int pinion__runner_furnish(const pinion_runner *runner, size_t bytes, bool share
         PINION_TRY(pinion__memory_create(runner->plan->domain, bytes + 1, &room->memory));
         room->host = room->memory->host;
     } else {
-        PINION_TRY(pinion__alloc_aligned(ctx, bytes + 1, ALIGNMENT, what, &room->host));
+        PINION_TRY(pinion__alloc_aligned(ctx, bytes + 1, alignment_of(runner->plan), what, &room->host));
     }
 fail:
     return status;
@@ -82,6 +89,9 @@ int pinion__runner_allocate(pinion_runner *runner, const pinion_runner *lender)
         PINION_TRY(pinion__alloc_aligned(ctx, pinion__runner_part_bytes(plan), ALIGNMENT, "a batch of images",
                                          &runner->padded.host));
     }
+    const size_t answers = (size_t)plan->width * (size_t)plan->options.batch * pinion__infer_row(plan);
+    if (plan->options.mode == PINION_INFER && plan->width && plan->micro_batches > 1)
+        PINION_TRY(pinion__alloc(ctx, answers, sizeof *runner->answers, "the logits of each width", &runner->answers));
     if (plan->input_bytes)
         PINION_TRY(furnish(runner, plan->input_bytes, "a batch for devices", &runner->copied.room));
     PINION_TRY(pinion__alloc_zeroed(ctx, plan->task_count + 1, sizeof *runner->args, "a runner", &runner->args));
@@ -112,6 +122,7 @@ void pinion__runner_free(pinion_runner *runner)
         pinion__runner_clear(runner, &runner->prepared);
         pinion__runner_clear(runner, &runner->arena);
     }
+    pinion__release(ctx, runner->answers);
     pinion__release(ctx, runner->saved);
     pinion__release(ctx, runner->hand_overs);
     pinion__release(ctx, runner->holds);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A runner's life and its steps. Nothing is allocated after create.
+ * A runner's life and its training steps. Nothing is allocated after create.
  */
 #include "base/memory.h"
 #include "run/state.h"
@@ -47,6 +47,9 @@ int pinion__runner_create_in(const pinion_plan *plan, const pinion_runner *lende
     PINION_TRY(pinion__alloc_zeroed(ctx, 1, sizeof *runner, "a runner", &runner));
     runner->ctx = ctx;
     runner->plan = plan;
+    runner->answer = plan->output;
+    pinion__runner_make_widths(runner);
+    pinion__runner_plan_times(runner);
     PINION_TRY(pinion__runner_allocate(runner, lender));
     PINION_TRY(pinion__runner_make_holds(runner));
     PINION_TRY(pinion__runner_make_inputs(runner));
@@ -89,7 +92,7 @@ float *pinion__runner_moment(const pinion_runner *runner, int param, int which)
 
 const float *pinion__runner_logits(const pinion_runner *runner)
 {
-    return pinion__runner_settle(runner) < 0 ? NULL : pinion__runner_tensor(runner, runner->plan->output);
+    return pinion__runner_settle(runner) < 0 ? NULL : pinion__runner_tensor(runner, runner->answer);
 }
 
 const float *pinion__runner_gradient(const pinion_runner *runner, int param)
@@ -146,6 +149,10 @@ static int check_step(const pinion_runner *runner, const pinion_runner_step_opti
                    "clip_norm is %g; a plan that clips expects more than 0", (double)options->clip_norm);
     PINION_FAIL_IF(!clip && options->clip_norm != 0.0f, PINION_EINVAL,
                    "clip_norm is %g, but the plan was made without clip", (double)options->clip_norm);
+    PINION_FAIL_IF(runner->plan->options.prior && !options->prior, PINION_EINVAL,
+                   "the plan expects the logits of the groups before the one that is trained, got none");
+    PINION_FAIL_IF(!runner->plan->options.prior && options->prior, PINION_EINVAL,
+                   "the logits of other groups are given, but the plan was made without prior");
 fail:
     return status;
 }
@@ -186,8 +193,7 @@ fail:
     return status;
 }
 
-/* Everything at home, and bound to where the weights and the batch are now. */
-static int begin(pinion_runner *runner, const float *images)
+int pinion__runner_begin(pinion_runner *runner)
 {
     pinion_context *ctx = runner->ctx;
     const pinion_plan *plan = runner->plan;
@@ -199,20 +205,18 @@ static int begin(pinion_runner *runner, const float *images)
     PINION_TRY(pinion__runner_go_home(runner));
     if (runner->block != plan->network->block)
         PINION_TRY(pinion__runner_bind(runner));
-    PINION_TRY(pinion__runner_choose_input(runner, images));
 fail:
     return status;
 }
 
-static void finish(pinion_runner *runner)
+void pinion__runner_finish(pinion_runner *runner)
 {
     const pinion_plan *plan = runner->plan;
     if (plan->domain)
         runner->copied_bytes += (int64_t)(atomic_load(&plan->domain->copied_bytes) - runner->copied_before);
 }
 
-/* Tasks from first to end. */
-static int run(pinion_runner *runner, int first, int end, bool (*gate)(void *user), bool *passed)
+int pinion__runner_run(pinion_runner *runner, int first, int end, bool (*gate)(void *user), bool *passed)
 {
     int status = pinion__executor_run(runner->executor, first, end, gate, runner, passed);
     if (status == PINION_OK && runner->trace)
@@ -228,17 +232,18 @@ static int train(pinion_runner *runner, const float *images, const int32_t *labe
     bool passed;
     const size_t elements = pinion__runner_part_bytes(plan) / sizeof(float);
     runner->loss = 0;
-    PINION_TRY(begin(runner, images));
+    PINION_TRY(pinion__runner_begin(runner));
+    PINION_TRY(pinion__runner_choose_input(runner, images));
     PINION_TRY(pinion__runner_save_states(runner));
     for (int part = 0; part < plan->micro_batches; part++) {
         pinion__runner_set_batch(runner, images + (size_t)part * elements, labels + part * plan->samples, part);
-        PINION_TRY(run(runner, 0, plan->part_end, is_finite_loss, &passed));
+        PINION_TRY(pinion__runner_run(runner, 0, plan->part_end, is_finite_loss, &passed));
         if (!passed)
             return pinion__runner_diagnose(runner);
     }
-    PINION_TRY(run(runner, plan->part_end, (int)plan->task_count, is_always_open, &passed));
+    PINION_TRY(pinion__runner_run(runner, plan->part_end, (int)plan->task_count, is_always_open, &passed));
     pinion__network_changed(plan->network);
-    finish(runner);
+    pinion__runner_finish(runner);
     *loss = (float)(runner->loss / plan->options.batch);
 fail:
     return status;
@@ -262,67 +267,8 @@ int pinion_runner_train(pinion_runner *runner, const float *images, const int32_
                                   .learning_rate = options->learning_rate,
                                   .clip_norm = options->clip_norm,
                                   .loss_batch = runner->plan->options.batch};
+    runner->prior = options->prior;
     PINION_TRY(train(runner, images, labels, loss));
-fail:
-    return status;
-}
-
-/* A whole micro-batch that begins with these `count` images; zeros follow them. */
-static const float *pad(pinion_runner *runner, const float *images, int count, bool slot)
-{
-    size_t bytes = pinion__runner_part_bytes(runner->plan);
-    size_t given = bytes / (size_t)runner->plan->samples * (size_t)count;
-    float *own = runner->input->images;
-    unsigned char *padded = slot ? (unsigned char *)(own + (images - own)) : runner->padded.host;
-    if (!slot)
-        memcpy(padded, images, given);
-    memset(padded + given, 0, bytes - given);
-    return (const float *)(const void *)padded;
-}
-
-/* `count` images of a micro-batch, which lie in a slot or not. */
-static int infer_part(pinion_runner *runner, const float *images, int part, int count, bool slot, float *logits)
-{
-    pinion_context *ctx = runner->ctx;
-    const pinion_plan *plan = runner->plan;
-    int status = PINION_OK;
-    bool passed;
-    if (count < plan->samples)
-        images = pad(runner, images, count, slot);
-    pinion__runner_set_batch(runner, images, NULL, part);
-    bool prepared = runner->is_prepared && runner->prepared_version == plan->network->version;
-    PINION_TRY(run(runner, prepared ? plan->prologue : 0, (int)plan->task_count, is_always_open, &passed));
-    runner->is_prepared = true;
-    runner->prepared_version = plan->network->version;
-    const pinion__tensor *output = &plan->tensors[plan->output];
-    memcpy(logits, pinion__runner_tensor(runner, plan->output),
-           pinion__tensor_bytes(output) / (size_t)plan->samples * (size_t)count);
-fail:
-    return status;
-}
-
-int pinion_runner_infer(pinion_runner *runner, const float *images, int count, float *logits)
-{
-    if (!runner)
-        return PINION_EINVAL;
-    pinion_context *ctx = runner->ctx;
-    const pinion_plan *plan = runner->plan;
-    int status = PINION_OK;
-    PINION_FAIL_IF(!images || !logits, PINION_EINVAL,
-                   "pinion_runner_infer: expected images and somewhere to put the logits");
-    PINION_FAIL_IF(plan->options.mode != PINION_INFER, PINION_EINVAL, "pinion_runner_infer: the plan is for training");
-    PINION_FAIL_IF(count < 1 || count > plan->options.batch, PINION_EINVAL,
-                   "pinion_runner_infer: %d images; the plan's batch is %d", count, plan->options.batch);
-    const size_t classes = (size_t)plan->tensors[plan->output].c * (size_t)plan->samples;
-    const size_t elements = pinion__runner_part_bytes(plan) / sizeof(float);
-    const bool slot = pinion__runner_is_slot(runner, images);
-    PINION_TRY(begin(runner, images));
-    for (int part = 0; part * plan->samples < count; part++) {
-        int left = count - part * plan->samples, most = left < plan->samples ? left : plan->samples;
-        const size_t at = (size_t)part;
-        PINION_TRY(infer_part(runner, images + at * elements, part, most, slot, logits + at * classes));
-    }
-    finish(runner);
 fail:
     return status;
 }

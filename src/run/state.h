@@ -10,6 +10,7 @@
 #define PINION_RUN_STATE_H
 
 #include "run/executor.h"
+#include "run/forecast.h"
 #include "run/runner.h"
 #include "run/trace.h"
 
@@ -62,6 +63,15 @@ typedef struct pinion__saved_state {
     pinion__span span; /* of the copy, for devices */
 } pinion__saved_state;
 
+/* A group of a dynamic network; a network that is not cut is one group. */
+typedef struct pinion__group {
+    bool is_prepared;          /* its prepared weights are those of the network's weights ... */
+    uint64_t version;          /* ... of this version */
+    bool is_warm;              /* it has run since they were prepared */
+    double planned;            /* how long it takes beside the others: ms, or multiply-adds */
+    pinion__forecast forecast; /* of its time beside that of the groups before it */
+} pinion__group;
+
 struct pinion_runner {
     pinion_context *ctx;
     const pinion_plan *plan;
@@ -69,10 +79,15 @@ struct pinion_runner {
     pinion_runner *lender;       /* arena, prepared and padded lie in this runner's arena; NULL: memory of its own */
     const pinion_runner *tenant; /* who used the arena last, which is its own; NULL: nobody */
     pinion__room moments;
-    pinion__room prepared;  /* inference: folded and prepared weights, made from the network's at its version */
+    pinion__room prepared;  /* inference: folded and prepared weights, made from the network's */
     size_t prepared_offset; /* where they begin in it */
-    uint64_t prepared_version;
-    bool is_prepared;
+    pinion__group groups[PINION_MAX_GROUPS];
+    pinion__forecast tail; /* of what follows the last group of an inference until the call returns */
+    atomic_uint widths;    /* the width, and how many groups have memory: widths.c */
+    int answer;            /* tensor of the last step's logits */
+    float *answers;        /* inference in micro-batches: (width, batch, classes), logits of each width; else NULL */
+    int64_t (*clock)(void *user); /* in place of pinion__now_ns, for tests; NULL: none */
+    void *clock_user;
     pinion__room states; /* training: running statistics as before the step */
     pinion__saved_state *saved;
     size_t saved_count;
@@ -86,6 +101,7 @@ struct pinion_runner {
     const unsigned char *block;              /* the network's, as bound */
     const float *images;                     /* of the micro-batch run last */
     const int32_t *labels;
+    const float *prior; /* of the step */
     pinion__args *args; /* per task */
     pinion__patch *patches;
     size_t patch_count, patch_capacity;
@@ -104,6 +120,44 @@ struct pinion_runner {
     pinion__executor *executor;
     pinion__tracing *trace; /* NULL: none */
 };
+
+/* runner.c: everything at home, and bound to where the weights are now; and what the step copied is counted. */
+int pinion__runner_begin(pinion_runner *runner);
+void pinion__runner_finish(pinion_runner *runner);
+/* Runs the tasks from first to end. */
+int pinion__runner_run(pinion_runner *runner, int first, int end, bool (*gate)(void *user), bool *passed);
+
+/* infer.c: inference of one micro-batch, of a network with groups or, as one group, of any other. A part is begun, then
+ * groups run in their order, each from 0 on; the answer of the last that ran may be read; at the part's end everything
+ * is at home. */
+typedef struct pinion__part {
+    const float *images;
+    int index, count; /* of the micro-batch; its images that are given */
+    bool slot;        /* they lie in a slot */
+} pinion__part;
+
+int pinion__infer_check(const pinion_runner *runner, const char *call, const float *images, int count,
+                        const float *logits);
+/* Part `index` of the batch; count: images of all of it. */
+pinion__part pinion__infer_part(const pinion_runner *runner, const float *images, int index, int count);
+void pinion__infer_begin_part(pinion_runner *runner, const pinion__part *part);
+/* Prepares those of the first groups that need it: before a part, since what it leaves in the arena is lost. */
+int pinion__infer_prepare(pinion_runner *runner, int width);
+int pinion__infer_groups(pinion_runner *runner, int first, int end);
+/* Copies the logits of a width that has just run, the part's images only. */
+int pinion__infer_answer(pinion_runner *runner, int width, const pinion__part *part, float *logits);
+int pinion__infer_end_part(pinion_runner *runner);
+size_t pinion__infer_row(const pinion_plan *plan); /* logits of an image */
+
+/* widths.c */
+void pinion__runner_make_widths(pinion_runner *runner);
+/* The width of the inference that begins; 1 where the network is not cut. */
+int pinion__runner_take_width(const pinion_runner *runner, int *width);
+
+/* anytime.c: how long groups take as far as the plan knows. */
+void pinion__runner_plan_times(pinion_runner *runner);
+/* From now on inference until a deadline asks this clock, ns. NULL: pinion__now_ns. */
+void pinion__runner_set_clock(pinion_runner *runner, int64_t (*clock)(void *user), void *user);
 
 /* input.c: finds out which of the caller's data devices use, and where the copy of them lies. */
 int pinion__runner_make_inputs(pinion_runner *runner);
@@ -137,8 +191,9 @@ const void *pinion__runner_tensor(const pinion_runner *runner, int tensor);
 int pinion__runner_make_holds(pinion_runner *runner);
 /* Brings everything home; without a domain has the host hold the weights. */
 int pinion__runner_go_home(pinion_runner *runner);
-/* After a step that ended at the gate: what has been handed over, as far as the holds know it, has. */
-void pinion__runner_stopped_at_gate(pinion_runner *runner);
+/* After tasks from first to end ran that do not end with everything at home: what they handed over, as far as the
+ * holds know it, has been. */
+void pinion__runner_note_hand_overs(pinion_runner *runner, int first, int end);
 /* Takes over the arena from who used it last: a lender, or a borrower. */
 int pinion__runner_move_in(pinion_runner *runner);
 /* The body of a task: passes what the host holds to the device and back. Memory that is new is mapped as a whole; when

@@ -25,13 +25,15 @@ enum {
     MAX_STORAGES = 4000,
     MAX_USES = 20000,
     MAX_PROCESSORS = 16,
+    MAX_CLASSES = 3,
     MAX_EDGES = 64,
     MAX_READERS = 1000
 };
 
 typedef struct bed {
     pinion__placement_problem problem;
-    double ms[MAX_TASKS * MAX_PROCESSORS], times[MAX_TASKS], slowdown[MAX_PROCESSORS * MAX_PROCESSORS];
+    double ms[MAX_TASKS * MAX_PROCESSORS], times[MAX_TASKS], slowdown[MAX_CLASSES * MAX_PROCESSORS * MAX_PROCESSORS];
+    int work_class[MAX_TASKS];
     int unit[MAX_TASKS], edges[MAX_EDGES][2];
     bool device[MAX_PROCESSORS];
     uint32_t rivals[MAX_PROCESSORS];

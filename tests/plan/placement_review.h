@@ -51,6 +51,7 @@ static inline review *begin_review(const bed *b, const pinion__schedule *schedul
         r->start[i] = schedule->start_ms[task];
         r->end[i] = schedule->end_ms[task];
         r->b->times[i] = b->times[task];
+        r->b->work_class[i] = b->work_class[task];
         for (int p = 0; p < processors; p++)
             r->b->ms[i * processors + p] = b->ms[task * processors + p];
     }
@@ -161,9 +162,10 @@ static inline void count_hand_overs(review *r)
     }
 }
 
-static inline double most_slowdown(const bed *b, int p)
+static inline double most_slowdown(const bed *b, int t, int p)
 {
-    const double *row = &b->slowdown[p * b->problem.processor_count];
+    const int work_class = b->problem.work_class ? b->work_class[t] : 0;
+    const double *row = &b->slowdown[(work_class * b->problem.processor_count + p) * b->problem.processor_count];
     double factor = 1;
     for (int q = 0; q < p && b->problem.slowdown; q++)
         factor *= row[q];
@@ -180,7 +182,7 @@ static inline void check_lengths(review *r)
         double ms = b->ms[t * b->problem.processor_count + p], length = r->end[t] - r->start[t];
         assert_true(isfinite(ms));
         assert_true(not_before(length, ms + r->hand_over[t]));
-        assert_true(not_before(ms * most_slowdown(b, p) + r->hand_over[t], length));
+        assert_true(not_before(ms * most_slowdown(b, t, p) + r->hand_over[t], length));
     }
 }
 

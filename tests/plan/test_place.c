@@ -150,8 +150,8 @@ static void expect_schedule(const desk *d)
 static void test_concurrent(void **state)
 {
     (void)state;
-    static const char *const ways[] = {"concurrent", "auto", NULL};
-    for (int way = 0; way < 3; way++)
+    static const char *const ways[] = {"concurrent", "unsliced", "auto", NULL};
+    for (int way = 0; way < 4; way++)
         for (uint64_t seed = 0; seed < 3; seed++) {
             desk d = open_desk(ways[way], 1, false);
             set_times(&d, seed);
@@ -160,6 +160,7 @@ static void test_concurrent(void **state)
             assert_false(d.plan->serial);
             assert_true(d.plan->comparison.concurrent_ms < d.plan->comparison.serial_ms);
             assert_true(d.plan->comparison.concurrent_ms >= d.plan->comparison.bound_ms - 1e-9);
+            expect_equal(d.plan->comparison.uncut_ms, d.plan->comparison.concurrent_ms);
             expect_schedule(&d);
             close_desk(&d);
         }
@@ -310,7 +311,8 @@ static void test_cannot(void **state)
 static void test_names(void **state)
 {
     (void)state;
-    static const char *const ways[] = {"auto", "serial", "concurrent", "greedy", "layerwise", "a", "b", "c"};
+    static const char *const ways[] = {"auto",      "serial", "concurrent", "unsliced", "greedy",
+                                       "layerwise", "a",      "b",          "c"};
     desk d = open_desk(NULL, 1, false);
     assert_true(pinion__place_is_way(NULL, d.processors, PROCESSORS));
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)

@@ -20,9 +20,12 @@ static void draw_concurrency(bed *b)
         b->edges[i][0] = (int)bed_draw(b, (uint32_t)tasks - 1);
         b->edges[i][1] = b->edges[i][0] + 1 + (int)bed_draw(b, (uint32_t)(tasks - 1 - b->edges[i][0]));
     }
-    for (int i = 0; i < processors * processors; i++)
+    for (int i = 0; i < MAX_CLASSES * processors * processors; i++)
         b->slowdown[i] = bed_uniform(b, 1, 1.5);
+    for (int t = 0; t < tasks; t++)
+        b->work_class[t] = (int)bed_draw(b, MAX_CLASSES);
     b->problem.slowdown = bed_draw(b, 2) ? b->slowdown : NULL;
+    b->problem.work_class = bed_draw(b, 2) ? b->work_class : NULL;
 }
 
 static void schedules_obey_all_rules(void **state)
@@ -77,25 +80,29 @@ static void same_problem_same_schedule(void **state)
 }
 
 /* Three tasks that know nothing of each other, one for each processor, which all begin at 0; tasks 0 and 2 slow each
- * other by 1.5, the other pairs by 1.2. */
+ * other by 1.5, the other pairs by 1.2. Their class decides: all others would be slowed by 3. */
 static void running_beside_others_slows(void **state)
 {
     (void)state;
     pinion_context *ctx = open_context();
     bed *b = bed_create(ctx, 1, 3);
     static const double work[3] = {1, 4, 8};
+    static const int classes[3] = {1, 2, 0};
     for (int t = 0; t < 3; t++) {
         int storage = bed_storage(b, 8);
         (void)bed_task(b, "task", -1);
         bed_write(b, storage);
         for (int p = 0; p < 3; p++) {
             b->ms[t * 3 + p] = p == t ? work[t] : HUGE_VAL;
-            b->slowdown[t * 3 + p] = p == t ? 1 : (p + t) % 2 ? 1.2 : 1.5;
+            b->work_class[t] = classes[t];
+            for (int c = 0; c < MAX_CLASSES; c++)
+                b->slowdown[(c * 3 + t) * 3 + p] = p == t ? 1 : c != classes[t] ? 3 : (p + t) % 2 ? 1.2 : 1.5;
         }
     }
     bed_finish(b);
     bed_board(b, false);
     b->problem.slowdown = b->slowdown;
+    b->problem.work_class = b->work_class;
     pinion__schedule schedule;
     assert_int_equal(pinion__place_concurrent(&b->problem, &schedule), PINION_OK);
     for (int t = 0; t < 3; t++)

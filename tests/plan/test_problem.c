@@ -5,6 +5,8 @@
  */
 #include "plan/place_bed.h"
 
+#include "plan/co_run.h"
+
 static void test_problem(void **state)
 {
     (void)state;
@@ -13,18 +15,20 @@ static void test_problem(void **state)
     set_times(&d, 7);
     d.processors[0]->core_mask[2] = 6;
     d.processors[2]->core_mask[2] = 2;
-    d.plan->slowdown[0][1] = 1.5;
-    d.plan->slowdown[1][0] = 0.7;
+    d.plan->slowdown[PINION__WORK_BYTES][0][1] = 1.5;
+    d.plan->slowdown[PINION__WORK_BYTES][1][0] = 0.7;
     assert_int_equal(pinion__problem_build(d.plan, &problem), PINION_OK);
     assert_true(problem.known);
     assert_int_equal(problem.rivals[0], 4);
     assert_int_equal(problem.rivals[1], 0);
     assert_int_equal(problem.rivals[2], 1);
-    assert_true(problem.slowdown[0 * PROCESSORS + 1] == 1.5 && problem.slowdown[1 * PROCESSORS + 0] == 1 &&
-                problem.slowdown[2 * PROCESSORS + 1] == 1);
+    const double *slowdown = problem.of.slowdown + PINION__WORK_BYTES * PROCESSORS * PROCESSORS;
+    assert_true(slowdown[0 * PROCESSORS + 1] == 1.5 && slowdown[1 * PROCESSORS + 0] == 1);
+    assert_true(slowdown[2 * PROCESSORS + 1] == 1 && problem.of.slowdown[0 * PROCESSORS + 1] == 1);
     int loss = 0;
     for (int t = 0; t < (int)d.plan->task_count; t++) {
         const pinion__task *task = &d.plan->tasks[t];
+        assert_int_equal(problem.of.work_class[t], pinion__work_class_of(d.plan, task));
         assert_true(problem.times[t] == (task->pass == PINION__UPDATE ? 1 : 2));
         assert_int_equal(problem.unit[t], task->layer < 0 ? -1 : 2 * task->layer + (task->pass != PINION__FORWARD));
         for (int p = 0; p < PROCESSORS; p++)
