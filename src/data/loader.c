@@ -23,6 +23,7 @@ enum { DEFAULT_AHEAD = 3, MAX_AHEAD = 1024, MAX_BATCH = 65536 };
 
 typedef struct slot {
     pinion__loader_slot at;
+    uint32_t *samples; /* its own, also where the slot's memory is borrowed */
     int count;
     int64_t epoch, index;
 } slot;
@@ -89,6 +90,7 @@ static int fill_slot(pinion__loader *self, slot *into, int64_t epoch, int64_t in
         pinion__transform_apply(&transform, &self->normaliser, self->image, self->pixels,
                                 into->at.images + (size_t)i * values);
         into->at.labels[i] = label;
+        into->samples[i] = (uint32_t)sample;
     }
     size_t missing = (size_t)(options->batch - into->count);
     memset(into->at.images + (size_t)into->count * values, 0, missing * values * sizeof(float));
@@ -199,6 +201,7 @@ static int allocate_slots(pinion_context *ctx, pinion__loader *self)
     PINION_TRY(pinion__alloc_zeroed(ctx, (size_t)self->slot_count, sizeof *self->slots, "a loader", &self->slots));
     for (int64_t i = 0; i < self->slot_count; i++) {
         pinion__loader_slot *at = &self->slots[i].at;
+        PINION_TRY(pinion__alloc(ctx, batch, sizeof(uint32_t), "a batch's samples", &self->slots[i].samples));
         if (self->borrowed) {
             *at = self->options.slots[i];
             continue;
@@ -289,7 +292,10 @@ void pinion__loader_destroy(pinion__loader *self)
     pinion_context *ctx = self->ctx;
     if (self->started)
         stop_thread(self);
-    for (int64_t i = 0; self->slots && !self->borrowed && i < self->slot_count; i++) {
+    for (int64_t i = 0; self->slots && i < self->slot_count; i++) {
+        pinion__release(ctx, self->slots[i].samples);
+        if (self->borrowed)
+            continue;
         pinion__release(ctx, self->slots[i].at.images);
         pinion__release(ctx, self->slots[i].at.labels);
     }
@@ -332,7 +338,7 @@ int pinion__loader_next(pinion__loader *self, pinion__batch *out, int64_t *wait_
     int64_t waited;
     const slot *from = NULL;
     if (take_slot(self, &from, &waited)) {
-        *out = (pinion__batch){from->at.images, from->at.labels, from->count, from->epoch, from->index};
+        *out = (pinion__batch){from->at.images, from->at.labels, from->samples, from->count, from->epoch, from->index};
     } else {
         PINION_FAIL_IF(self->end_status < 0, self->end_status, "%s", self->own->sentence);
         *out = (pinion__batch){.epoch = self->end_epoch, .index = self->batches};

@@ -38,9 +38,10 @@ typedef struct pinion__loader_options {
 } pinion__loader_options;
 
 typedef struct pinion__batch {
-    const float *images;   /* (count, h, w, c), aligned to 64 bytes; rows count..batch-1 are zero */
-    const int32_t *labels; /* batch entries; 0 beyond count */
-    int count;             /* 0: the epoch is over (repeat off) */
+    const float *images;     /* (count, h, w, c), aligned to 64 bytes; rows count..batch-1 are zero */
+    const int32_t *labels;   /* batch entries; 0 beyond count */
+    const uint32_t *samples; /* count entries: which of the part they are */
+    int count;               /* 0: the epoch is over (repeat off) */
     int64_t epoch, index;
 } pinion__batch;
 

@@ -103,7 +103,7 @@ fail:
 static void move_moments(const pinion_trainer *trainer, unsigned char *copy, bool save)
 {
     for (int which = 0; which < trainer->plan->moments_per_param; which++)
-        for (int i = 0; i < (int)trainer->network->param_count; i++) {
+        for (int i = 0; i < pinion__trainer_params(trainer); i++) {
             float *moment = pinion__runner_moment(trainer->runner, i, which);
             const size_t bytes = trainer->network->params[i].bytes;
             if (!moment)

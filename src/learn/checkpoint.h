@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Checkpoints: one safetensors file. Tensors: the network's weights as in a weights file (so it can be used as one),
- * and the optimiser's moments as "pinion.moment0.NAME" and "pinion.moment1.NAME", laid out like NAME, and the samples
- * held back. Metadata: that of a weights file, and the keys below; docs/training.md lists them.
+ * and the optimiser's moments as "pinion.moment0.NAME" and "pinion.moment1.NAME", laid out like NAME, the best weights
+ * of a stage that another follows as "pinion.best.NAME", and the samples held back. Metadata: that of a weights file,
+ * and the keys below; docs/training.md lists them.
  */
 #ifndef PINION_LEARN_CHECKPOINT_H
 #define PINION_LEARN_CHECKPOINT_H
@@ -16,6 +17,8 @@
 #define PINION__KEY_LOSS_SUM "pinion.train.loss-sum"
 #define PINION__KEY_EPOCH_LOSS "pinion.train.epoch-loss"
 #define PINION__KEY_BEST "pinion.train.best-top1"
+#define PINION__KEY_STAGE "pinion.train.stage-index"   /* this and the next: only of a training in stages */
+#define PINION__KEY_BEFORE "pinion.train.steps-before" /* in the stages before */
 #define PINION__KEY_LOG "pinion.train.log-bytes"
 #define PINION__KEY_DATA "pinion.train.data"
 #define PINION__KEY_DATA_HASH "pinion.train.data-hash"
@@ -36,6 +39,10 @@ struct pinion_checkpoint {
     pinion__st_file *file;
     int64_t *validation; /* the tensor's values; NULL: there is none */
     pinion__progress progress;
+    int stage_index;
+    int width;        /* groups that have weights in it */
+    int known_widths; /* as in the trainer */
+    double top1_per_width[PINION_MAX_GROUPS];
     enum pinion__isa isa;        /* of its kernels */
     int micro_batches;           /* a divisor of the batch */
     const char *plan;            /* pinion__plan_kernels; borrowed from the file */
@@ -46,8 +53,11 @@ struct pinion_checkpoint {
 /* "W.safetensors" gives "W.SUFFIX.safetensors"; a name without that ending gets it. The caller owns *out. */
 int pinion__checkpoint_path(pinion_context *ctx, const char *path, const char *suffix, char **out);
 
-/* Name of a parameter's moment in a checkpoint. The caller owns *out. */
-int pinion__checkpoint_moment_name(pinion_context *ctx, const char *param, int which, char **out);
+/* What of a parameter a tensor holds: one of its moments, 0 or 1, or: */
+enum { PINION__TENSOR_BEST = -1, PINION__TENSOR_WEIGHTS = -2 };
+
+/* Name of such a tensor in a checkpoint. The caller owns *out. */
+int pinion__checkpoint_tensor_name(pinion_context *ctx, const char *param, int what, char **out);
 
 /* A fingerprint of data as a checkpoint shows it. */
 typedef struct pinion__hash_text {

@@ -5,6 +5,7 @@
 #include "learn/checkpoint.h"
 #include "learn/text.h"
 #include "net/text.h"
+#include "net/weights.h"
 #include "net/zoo.h"
 
 #include <inttypes.h>
@@ -44,6 +45,13 @@ fail:
     return status;
 }
 
+/* The number of a key that not all checkpoints have: 0. */
+static int read_optional(pinion_context *ctx, const pinion__st_file *file, const char *key, int64_t max, int64_t *out)
+{
+    *out = 0;
+    return pinion__st_get(file, key) ? read_integer(ctx, file, key, 0, max, out) : PINION_OK;
+}
+
 static int read_progress(pinion_checkpoint *checkpoint)
 {
     pinion_context *ctx = checkpoint->ctx;
@@ -57,7 +65,11 @@ static int read_progress(pinion_checkpoint *checkpoint)
     PINION_TRY(read_real(ctx, file, PINION__KEY_LOSS_SUM, &progress->loss_sum));
     PINION_TRY(read_real(ctx, file, PINION__KEY_EPOCH_LOSS, &progress->epoch_loss));
     PINION_TRY(read_real(ctx, file, PINION__KEY_BEST, &progress->best_top1));
-    checkpoint->info.step = progress->step;
+    int64_t index, before;
+    PINION_TRY(read_optional(ctx, file, PINION__KEY_STAGE, pinion__stage_count(&checkpoint->info.options) - 1, &index));
+    PINION_TRY(read_optional(ctx, file, PINION__KEY_BEFORE, PINION__MAX_COUNT, &before));
+    checkpoint->stage_index = (int)index;
+    checkpoint->info.step = before + progress->step;
 fail:
     return status;
 }
@@ -74,6 +86,22 @@ static int read_options(pinion_checkpoint *checkpoint)
         PINION_FAIL_IF(true, PINION_EFORMAT, "%.400s: %.400s", checkpoint->file->path, cause);
     }
 fail:
+    return status;
+}
+
+/* How the model was cut. */
+static int read_groups(pinion_checkpoint *checkpoint)
+{
+    pinion_context *ctx = checkpoint->ctx;
+    int status = PINION_OK;
+    pinion_weights_file *file = NULL;
+    PINION_TRY(pinion__weights_metadata(ctx, checkpoint->file, &file));
+    const pinion_weights_metadata *metadata = pinion_weights_get_metadata(file);
+    checkpoint->info.groups = metadata->groups;
+    checkpoint->info.connect = metadata->connect;
+    checkpoint->width = metadata->width;
+fail:
+    pinion_weights_close(file);
     return status;
 }
 
@@ -155,6 +183,7 @@ int pinion_checkpoint_open(pinion_context *ctx, const char *path, pinion_checkpo
     PINION_TRY(read_validation(checkpoint));
     PINION_TRY(read_progress(checkpoint));
     PINION_TRY(read_origin(checkpoint));
+    PINION_TRY(read_groups(checkpoint));
     *out = checkpoint;
     checkpoint = NULL;
 fail:

@@ -5,6 +5,7 @@
  */
 #include "learn/checkpoint.h"
 
+#include "learn/best.h"
 #include "net/text.h"
 #include "net/weights.h"
 
@@ -30,11 +31,16 @@ fail:
     return status;
 }
 
-int pinion__checkpoint_moment_name(pinion_context *ctx, const char *param, int which, char **out)
+int pinion__checkpoint_tensor_name(pinion_context *ctx, const char *param, int what, char **out)
 {
     int status = PINION_OK;
     pinion__text text = {.ctx = ctx};
-    PINION_TRY(pinion__text_add(&text, "pinion.moment%d.%s", which, param));
+    if (what == PINION__TENSOR_WEIGHTS)
+        PINION_TRY(pinion__text_add(&text, "%s", param));
+    else if (what == PINION__TENSOR_BEST)
+        PINION_TRY(pinion__text_add(&text, "pinion.best.%s", param));
+    else
+        PINION_TRY(pinion__text_add(&text, "pinion.moment%d.%s", what, param));
     *out = text.bytes;
     return PINION_OK;
 fail:
@@ -74,6 +80,8 @@ static pinion_weights_metadata weights_metadata(const pinion_trainer *trainer)
         .class_count = info.classes,
         .input = info.image,
     };
+    metadata.known_widths = trainer->known_widths;
+    memcpy(metadata.top1_per_width, trainer->top1_per_width, sizeof metadata.top1_per_width);
     memcpy(metadata.mean, info.mean, sizeof metadata.mean);
     memcpy(metadata.std, info.std, sizeof metadata.std);
     return metadata;
@@ -85,10 +93,10 @@ int pinion__checkpoint_export(const pinion_trainer *trainer, const char *path)
     return pinion_weights_save(trainer->network, path, &metadata);
 }
 
-/* What a tensor of the file is: a parameter, one of its moments, or the samples held back. */
+/* What a tensor of the file is. */
 typedef struct entry {
-    int param;  /* -1: the samples held back */
-    int moment; /* -1: the parameter itself */
+    int param; /* -1: the samples held back */
+    int what;  /* of the parameter */
 } entry;
 
 typedef struct contents {
@@ -109,7 +117,7 @@ static void contents_fini(contents *file)
     pinion__pairs_fini(&file->pairs);
 }
 
-static int add_tensor(contents *file, int index, int moment)
+static int add_tensor(contents *file, int index, int what)
 {
     const pinion_trainer *trainer = file->trainer;
     pinion_context *ctx = trainer->ctx;
@@ -117,12 +125,9 @@ static int add_tensor(contents *file, int index, int moment)
     const pinion__param *param = &trainer->network->params[index];
     pinion__st_tensor tensor = {.dtype = PINION__F32, .bytes = param->bytes};
     pinion__param_file_shape(param, tensor.shape, &tensor.rank);
-    if (moment < 0)
-        PINION_TRY(pinion__copy_string(ctx, param->name, &tensor.name));
-    else
-        PINION_TRY(pinion__checkpoint_moment_name(ctx, param->name, moment, &tensor.name));
+    PINION_TRY(pinion__checkpoint_tensor_name(ctx, param->name, what, &tensor.name));
     file->tensors[file->count] = tensor;
-    file->entries[file->count++] = (entry){.param = index, .moment = moment};
+    file->entries[file->count++] = (entry){.param = index, .what = what};
 fail:
     return status;
 }
@@ -141,25 +146,49 @@ static int add_validation(contents *file)
     return PINION_OK;
 }
 
+static int add_best(contents *file)
+{
+    pinion_context *ctx = file->trainer->ctx;
+    int status = PINION_OK;
+    int first, end;
+    if (!file->trainer->best)
+        return PINION_OK;
+    pinion__best_range(file->trainer, &first, &end);
+    for (int param = first; param < end; param++)
+        PINION_TRY(add_tensor(file, param, PINION__TENSOR_BEST));
+fail:
+    return status;
+}
+
 static int gather_tensors(contents *file)
 {
     const pinion_trainer *trainer = file->trainer;
     pinion_context *ctx = trainer->ctx;
     int status = PINION_OK;
-    int params = (int)trainer->network->param_count, moments = trainer->plan->moments_per_param;
-    size_t most = (size_t)params * (size_t)(1 + moments) + 1;
+    int params = pinion__trainer_params(trainer), moments = trainer->plan->moments_per_param;
+    size_t most = (size_t)params * (size_t)(2 + moments) + 1;
     PINION_TRY(pinion__alloc(ctx, most, sizeof *file->tensors, "a checkpoint's list of tensors", &file->tensors));
     PINION_TRY(pinion__alloc(ctx, most, sizeof *file->entries, "a checkpoint's list of tensors", &file->entries));
     for (int param = 0; param < params; param++)
-        PINION_TRY(add_tensor(file, param, -1));
+        PINION_TRY(add_tensor(file, param, PINION__TENSOR_WEIGHTS));
     for (int moment = 0; moment < moments; moment++)
         for (int param = 0; param < params; param++)
             if (pinion__runner_moment(trainer->runner, param, moment))
                 PINION_TRY(add_tensor(file, param, moment));
+    PINION_TRY(add_best(file));
     if (trainer->validation_given)
         PINION_TRY(add_validation(file));
 fail:
     return status;
+}
+
+static const float *entry_memory(const pinion_trainer *trainer, entry what)
+{
+    if (what.what == PINION__TENSOR_WEIGHTS)
+        return pinion__param_data(trainer->network, what.param);
+    if (what.what == PINION__TENSOR_BEST)
+        return pinion__best_data(trainer, what.param);
+    return pinion__runner_moment(trainer->runner, what.param, what.what);
 }
 
 static int fill(void *user, size_t tensor, uint64_t offset, void *buffer, size_t bytes)
@@ -173,10 +202,8 @@ static int fill(void *user, size_t tensor, uint64_t offset, void *buffer, size_t
             samples[i] = trainer->validation_subset[offset / sizeof *samples + i];
         return PINION_OK;
     }
-    const float *memory = what.moment < 0 ? pinion__param_data(trainer->network, what.param)
-                                          : pinion__runner_moment(trainer->runner, what.param, what.moment);
-    pinion__param_to_file(&trainer->network->params[what.param], memory, offset / sizeof(float), bytes / sizeof(float),
-                          buffer);
+    pinion__param_to_file(&trainer->network->params[what.param], entry_memory(trainer, what), offset / sizeof(float),
+                          bytes / sizeof(float), buffer);
     return PINION_OK;
 }
 
@@ -192,6 +219,10 @@ static int add_progress(const pinion_trainer *trainer, pinion__pairs *pairs)
     PINION_TRY(pinion__pairs_add_real(pairs, PINION__KEY_LOSS_SUM, progress->loss_sum));
     PINION_TRY(pinion__pairs_add_real(pairs, PINION__KEY_EPOCH_LOSS, progress->epoch_loss));
     PINION_TRY(pinion__pairs_add_real(pairs, PINION__KEY_BEST, progress->best_top1));
+    if (trainer->options.stage_count) {
+        PINION_TRY(pinion__pairs_add_integer(pairs, PINION__KEY_STAGE, trainer->stage_index));
+        PINION_TRY(pinion__pairs_add_integer(pairs, PINION__KEY_BEFORE, trainer->steps_before));
+    }
     PINION_TRY(pinion__pairs_add_integer(pairs, PINION__KEY_LOG, log_bytes));
 fail:
     return status;

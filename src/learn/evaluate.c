@@ -2,7 +2,7 @@
  *
  * Accuracy and loss of a network on a data set. Samples come unshuffled and unaugmented, the last batch as short as it
  * is; losses are added in double in the order of the samples, so the result does not depend on threads or batch
- * boundaries.
+ * boundaries. A dynamic network gives the answers of all widths in one pass.
  */
 #include "learn/evaluate.h"
 
@@ -42,6 +42,7 @@ int pinion__evaluator_create(const pinion_network *network, const pinion__proces
     pinion_plan_options options = pinion_plan_options_default();
     options.mode = PINION_INFER;
     options.batch = like->batch;
+    options.width = like->stage ? like->stage : like->width;
     options.patience = like->patience;
     options.processors = like->processors;
     options.place = pinion__place_is_way(like->place, processors->at, processors->count) ? like->place : NULL;
@@ -114,6 +115,64 @@ fail:
     return status;
 }
 
+/* What is added up over the samples, for each width; a network that is not cut has one. */
+typedef struct tally {
+    const pinion__evaluator *evaluator;
+    const pinion_dataset *dataset;
+    enum pinion_part part;
+    const pinion__batch *batch; /* the present one */
+    int64_t seen, hits[PINION_MAX_GROUPS];
+    double loss[PINION_MAX_GROUPS], confidence[PINION_MAX_GROUPS];
+    int status;
+} tally;
+
+static void add_answers(void *user, int width, const float *logits)
+{
+    tally *of = user;
+    const int classes = of->evaluator->classes;
+    for (int i = 0; i < of->batch->count && of->status == PINION_OK; i++) {
+        const float *row = logits + (size_t)i * (size_t)classes;
+        double loss = 0;
+        of->status = check_row(of->evaluator, row, of->dataset, of->part, (int64_t)of->batch->samples[i]);
+        pinion__evaluate_row(row, classes, of->batch->labels[i], &of->hits[width - 1], &loss);
+        of->loss[width - 1] += loss;
+        of->confidence[width - 1] += exp(-loss);
+    }
+}
+
+static int add_batch(pinion__evaluator *evaluator, int widths, tally *of)
+{
+    pinion_context *ctx = evaluator->ctx;
+    int status = PINION_OK;
+    const pinion_anytime_options options = {.answer = add_answers, .user = of};
+    if (widths > 0) {
+        PINION_TRY(pinion_runner_infer_anytime(evaluator->runner, of->batch->images, of->batch->count, &options,
+                                               evaluator->logits, NULL));
+    } else {
+        PINION_TRY(pinion_runner_infer(evaluator->runner, of->batch->images, of->batch->count, evaluator->logits));
+        add_answers(of, 1, evaluator->logits);
+    }
+    of->seen += of->batch->count;
+    PINION_TRY(of->status);
+fail:
+    return status;
+}
+
+static pinion_eval_result find_means(const tally *of, int widths)
+{
+    const double count = (double)of->seen;
+    pinion_eval_result result = {.count = of->seen, .widths = widths};
+    for (int i = 0; i < widths; i++) {
+        result.top1_per_width[i] = 100.0 * (double)of->hits[i] / count;
+        result.loss_per_width[i] = of->loss[i] / count;
+        result.confidence_per_width[i] = of->confidence[i];
+    }
+    const int last = widths > 0 ? widths - 1 : 0;
+    result.top1 = 100.0 * (double)of->hits[last] / count;
+    result.loss = of->loss[last] / count;
+    return result;
+}
+
 int pinion__evaluator_run(pinion__evaluator *evaluator, pinion_dataset *dataset, enum pinion_part part,
                           const uint32_t *subset, int64_t count, pinion_eval_result *out)
 {
@@ -122,25 +181,47 @@ int pinion__evaluator_run(pinion__evaluator *evaluator, pinion_dataset *dataset,
     pinion__loader *loader = NULL;
     pinion__loader_options options = {
         .dataset = dataset, .part = part, .subset = subset, .subset_count = count, .batch = evaluator->batch};
+    tally sums = {.evaluator = evaluator, .dataset = dataset, .part = part};
+    const int widths = pinion_runner_get_width(evaluator->runner);
     PINION_TRY(pinion__feed_create(evaluator->runner, SLOTS, &options, &loader));
-
-    int64_t seen = 0, hits = 0;
-    double loss = 0;
     for (;;) {
         pinion__batch batch;
         PINION_TRY(pinion__loader_next(loader, &batch, NULL));
         if (batch.count == 0)
             break;
-        PINION_TRY(pinion_runner_infer(evaluator->runner, batch.images, batch.count, evaluator->logits));
-        for (int i = 0; i < batch.count; i++, seen++) {
-            const float *logits = evaluator->logits + (size_t)i * (size_t)evaluator->classes;
-            PINION_TRY(check_row(evaluator, logits, dataset, part, subset ? (int64_t)subset[seen] : seen));
-            pinion__evaluate_row(logits, evaluator->classes, batch.labels[i], &hits, &loss);
-        }
+        sums.batch = &batch;
+        PINION_TRY(add_batch(evaluator, widths, &sums));
     }
-    *out =
-        (pinion_eval_result){.top1 = 100.0 * (double)hits / (double)seen, .loss = loss / (double)seen, .count = seen};
+    *out = find_means(&sums, widths);
 fail:
+    pinion__loader_destroy(loader);
+    return status;
+}
+
+int pinion__evaluator_logits(pinion__evaluator *evaluator, pinion_dataset *dataset, enum pinion_part part, int width,
+                             float *out)
+{
+    pinion_context *ctx = evaluator->ctx;
+    int status = PINION_OK;
+    pinion__loader *loader = NULL;
+    const int whole = pinion_runner_get_width(evaluator->runner);
+    pinion__loader_options options = {.dataset = dataset, .part = part, .batch = evaluator->batch};
+    PINION_TRY(pinion__feed_create(evaluator->runner, SLOTS, &options, &loader));
+    PINION_TRY(pinion_runner_set_width(evaluator->runner, width));
+    for (;;) {
+        pinion__batch batch;
+        PINION_TRY(pinion__loader_next(loader, &batch, NULL));
+        if (batch.count == 0)
+            break;
+        PINION_TRY(pinion_runner_infer(evaluator->runner, batch.images, batch.count, out));
+        for (int i = 0; i < batch.count; i++)
+            PINION_TRY(check_row(evaluator, out + (size_t)i * (size_t)evaluator->classes, dataset, part,
+                                 (int64_t)batch.samples[i]));
+        out += (size_t)batch.count * (size_t)evaluator->classes;
+    }
+fail:
+    if (pinion_runner_get_width(evaluator->runner) != whole)
+        pinion_runner_set_width(evaluator->runner, whole);
     pinion__loader_destroy(loader);
     return status;
 }

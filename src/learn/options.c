@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Defaults, checks, and the table of fields. A new option gets a row in the table, and a check where it can be out of
+ * Defaults and checks. A new option gets a row in the table of option_table.c, and a check here where it can be out of
  * range.
  */
 #include "learn/options.h"
 
 #include "learn/split.h"
-#include "learn/text.h"
+#include "learn/stages.h"
 #include "net/network.h"
 
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum { MAX_BATCH = 65536 };
 
@@ -71,10 +68,61 @@ static int check_rates(pinion_context *ctx, const pinion_train_options *o)
                    "recompute share is %g; expected 0 or a positive number", (double)o->recompute_share);
     PINION_FAIL_IF((int)o->optimizer < PINION_SGD || o->optimizer > PINION_ADAMW, PINION_EINVAL,
                    "optimizer is %d; expected PINION_SGD or PINION_ADAMW", (int)o->optimizer);
+    PINION_FAIL_IF((int)o->patience < PINION_PATIENCE_ESTIMATE || o->patience > PINION_PATIENCE_PATIENT, PINION_EINVAL,
+                   "patience is %d; expected a value of enum pinion_patience", (int)o->patience);
     PINION_FAIL_IF((int)o->schedule < PINION_SCHEDULE_CONSTANT || o->schedule > PINION_SCHEDULE_ONECYCLE, PINION_EINVAL,
                    "schedule is %d; expected a value of enum pinion_schedule", (int)o->schedule);
 fail:
     return status;
+}
+
+/* Groups one after another, then perhaps all of them. */
+static int check_stages(pinion_context *ctx, const pinion_train_options *o)
+{
+    int status = PINION_OK;
+    PINION_FAIL_IF(o->stage < 0 || o->stage > PINION_MAX_GROUPS, PINION_EINVAL, "stage is %d; expected 1 to %d, or 0",
+                   o->stage, (int)PINION_MAX_GROUPS);
+    PINION_FAIL_IF(o->joint != 0 && o->joint != 1, PINION_EINVAL, "joint is %d; expected 0 or 1", o->joint);
+    PINION_FAIL_IF(o->stage && o->joint, PINION_EINVAL,
+                   "stage %d and joint: a stage trains one group, joint training "
+                   "all of them",
+                   o->stage);
+    PINION_FAIL_IF(o->stage_count < 0 || o->stage_count > PINION_MAX_STAGES, PINION_EINVAL,
+                   "there are %d stages; expected at most %d", o->stage_count, (int)PINION_MAX_STAGES);
+    PINION_FAIL_IF(o->stage_count && (o->stage || o->joint), PINION_EINVAL,
+                   "there are %d stages, and stage or joint is given; expected one of them", o->stage_count);
+    for (int i = 0; i < o->stage_count; i++) {
+        const pinion_train_stage *at = &o->stages[i];
+        int before = i ? o->stages[i - 1].group : 0;
+        bool joint = at->group == 0 && i + 1 == o->stage_count;
+        bool next = at->group >= 1 && at->group <= PINION_MAX_GROUPS && (i == 0 || at->group == before + 1);
+        PINION_FAIL_IF(!joint && !next, PINION_EINVAL,
+                       "stages: number %d trains group %d; expected one group "
+                       "after another, and all (0) last at most",
+                       i + 1, at->group);
+        PINION_FAIL_IF(at->epochs < 0 || at->steps < 0 || at->steps > PINION__MAX_COUNT ||
+                           !isfinite(at->learning_rate) || at->learning_rate < 0,
+                       PINION_EINVAL, "stages: number %d has %d epochs, %" PRId64 " steps and the learning rate %g",
+                       i + 1, at->epochs, at->steps, (double)at->learning_rate);
+    }
+fail:
+    return status;
+}
+
+/* Zeros of a stage are the options'; the options are then those of the first stage. */
+static void fill_stages(pinion_train_options *options)
+{
+    for (int i = 0; i < options->stage_count; i++) {
+        pinion_train_stage *at = &options->stages[i];
+        at->epochs = at->epochs ? at->epochs : options->epochs;
+        at->steps = at->steps ? at->steps : options->steps;
+        at->learning_rate = at->learning_rate != 0 ? at->learning_rate : options->learning_rate;
+    }
+    if (options->stage_count) {
+        options->epochs = options->stages[0].epochs;
+        options->steps = options->stages[0].steps;
+        options->learning_rate = options->stages[0].learning_rate;
+    }
 }
 
 int pinion__options_check(pinion_context *ctx, pinion_train_options *options)
@@ -82,8 +130,10 @@ int pinion__options_check(pinion_context *ctx, pinion_train_options *options)
     int status = PINION_OK;
     PINION_TRY(check_counts(ctx, options));
     PINION_TRY(check_rates(ctx, options));
+    PINION_TRY(check_stages(ctx, options));
     if (options->learning_rate == 0)
         options->learning_rate = options->optimizer == PINION_SGD ? 0.1f : 1e-3f;
+    fill_stages(options);
     if (options->freeze && !*options->freeze)
         options->freeze = NULL;
     if (options->processors && !*options->processors)
@@ -110,208 +160,10 @@ int pinion__options_check_data(const pinion_network *network, const pinion_datas
     PINION_FAIL_IF(rest < options->batch, PINION_EINVAL,
                    "batch is %d, but '%s' has %" PRId64 " samples to train on (%" PRId64 " held back)", options->batch,
                    info->spec, rest, options->validation);
-    PINION_FAIL_IF(options->epochs > PINION__MAX_COUNT / (rest / options->batch), PINION_EINVAL,
-                   "epochs is %d, of %" PRId64 " steps each; expected at most %" PRId64 " steps", options->epochs,
-                   rest / options->batch, PINION__MAX_COUNT);
-fail:
-    return status;
-}
-
-enum kind { INT, INT64, UINT64, SIZE, REAL, STRING };
-
-typedef struct field {
-    const char *key, *option; /* in metadata, on the command line */
-    enum kind kind;
-    size_t offset;
-    bool free;                /* may differ on resuming */
-    bool later;               /* absent in older checkpoints: the default */
-    const char *const *words; /* of an INT, as the command line has them; NULL: numbers */
-} field;
-
-static const char *const optimizer_words[] = {[PINION_SGD] = "sgd", [PINION_ADAMW] = "adamw"};
-static const char *const schedule_words[] = {[PINION_SCHEDULE_CONSTANT] = "constant",
-                                             [PINION_SCHEDULE_STEP] = "step",
-                                             [PINION_SCHEDULE_COSINE] = "cosine",
-                                             [PINION_SCHEDULE_ONECYCLE] = "onecycle"};
-static const char *const augment_words[] = {[PINION_AUGMENT_NONE] = "none",
-                                            [PINION_AUGMENT_CROP] = "crop",
-                                            [PINION_AUGMENT_FLIP] = "flip",
-                                            [PINION_AUGMENT_CROP | PINION_AUGMENT_FLIP] = "crop,flip"};
-
-#define FIELD(key, option, kind, member, free, words)                                                                  \
-    {                                                                                                                  \
-        "pinion.train." key, "--" option, kind, offsetof(pinion_train_options, member), free, false, words             \
-    }
-#define LATER_FIELD(key, kind, member)                                                                                 \
-    {                                                                                                                  \
-        "pinion.train." key, "--" key, kind, offsetof(pinion_train_options, member), false, true, NULL                 \
-    }
-
-static const field fields[] = {
-    FIELD("batch", "batch", INT, batch, false, NULL),
-    FIELD("epochs", "epochs", INT, epochs, false, NULL),
-    FIELD("steps", "steps", INT64, steps, false, NULL),
-    FIELD("optimizer", "optimizer", INT, optimizer, false, optimizer_words),
-    FIELD("learning-rate", "lr", REAL, learning_rate, false, NULL),
-    FIELD("momentum", "momentum", REAL, momentum, false, NULL),
-    FIELD("weight-decay", "weight-decay", REAL, weight_decay, false, NULL),
-    FIELD("schedule", "schedule", INT, schedule, false, schedule_words),
-    FIELD("clip-norm", "clip-norm", REAL, clip_norm, false, NULL),
-    FIELD("label-smoothing", "label-smoothing", REAL, label_smoothing, false, NULL),
-    FIELD("augment", "augment", INT, augment, false, augment_words),
-    FIELD("freeze", "freeze", STRING, freeze, false, NULL),
-    FIELD("seed", "seed", UINT64, seed, false, NULL),
-    FIELD("unfused", "no-fuse", INT, unfused, false, NULL),
-    FIELD("val-split", "val-split", INT64, validation, false, NULL),
-    FIELD("mem-limit", "mem-limit", SIZE, memory_limit, false, NULL),
-    FIELD("recompute-share", "mem-limit", REAL, recompute_share, true, NULL),
-    FIELD("save-every", "save-every", INT64, save_every, true, NULL),
-    LATER_FIELD("processors", STRING, processors),
-    LATER_FIELD("place", STRING, place),
-};
-
-enum { FIELDS = sizeof fields / sizeof *fields };
-
-_Static_assert(sizeof(enum pinion_optimizer) == sizeof(int) && sizeof(enum pinion_schedule) == sizeof(int),
-               "the table treats enums as int");
-
-int pinion__pairs_add_integer(pinion__pairs *pairs, const char *key, int64_t value)
-{
-    char text[PINION__NUMBER_TEXT];
-    snprintf(text, sizeof text, "%" PRId64, value);
-    return pinion__pairs_add(pairs, key, text);
-}
-
-int pinion__pairs_add_real(pinion__pairs *pairs, const char *key, double value)
-{
-    char text[PINION__NUMBER_TEXT];
-    pinion__real_write(value, text);
-    return pinion__pairs_add(pairs, key, text);
-}
-
-static void *member(const field *row, pinion_train_options *options)
-{
-    return (char *)options + row->offset;
-}
-
-/* A field's value as text; strings are returned as they are, NULL as "". */
-static const char *field_text(const field *row, const pinion_train_options *options, char text[PINION__NUMBER_TEXT])
-{
-    const char *at = (const char *)options + row->offset;
-    switch (row->kind) {
-    case INT:
-        snprintf(text, PINION__NUMBER_TEXT, "%d", *(const int *)(const void *)at);
-        break;
-    case INT64:
-        snprintf(text, PINION__NUMBER_TEXT, "%" PRId64, *(const int64_t *)(const void *)at);
-        break;
-    case UINT64:
-        snprintf(text, PINION__NUMBER_TEXT, "%" PRIu64, *(const uint64_t *)(const void *)at);
-        break;
-    case SIZE:
-        snprintf(text, PINION__NUMBER_TEXT, "%zu", *(const size_t *)(const void *)at);
-        break;
-    case REAL:
-        pinion__real_write((double)*(const float *)(const void *)at, text);
-        break;
-    case STRING: {
-        const char *string = *(const char *const *)(const void *)at;
-        return string ? string : "";
-    }
-    }
-    return text;
-}
-
-static bool field_parse(const field *row, const char *text, pinion_train_options *options)
-{
-    void *at = member(row, options);
-    int64_t integer;
-    uint64_t bytes;
-    double real;
-    switch (row->kind) {
-    case INT:
-        if (!pinion__integer_read(text, &integer) || integer < INT32_MIN || integer > INT32_MAX)
-            return false;
-        *(int *)at = (int)integer;
-        return true;
-    case INT64:
-        return pinion__integer_read(text, at);
-    case UINT64:
-        return pinion__unsigned_read(text, at);
-    case SIZE:
-        if (!pinion__unsigned_read(text, &bytes) || bytes > SIZE_MAX)
-            return false;
-        *(size_t *)at = (size_t)bytes;
-        return true;
-    case REAL:
-        if (!pinion__real_read(text, &real))
-            return false;
-        *(float *)at = (float)real;
-        return true;
-    case STRING:
-        *(const char **)at = text && *text ? text : NULL;
-        return text != NULL;
-    }
-    return false;
-}
-
-int pinion__options_write(const pinion_train_options *options, pinion__pairs *pairs)
-{
-    pinion_context *ctx = pairs->ctx;
-    int status = PINION_OK;
-    for (size_t i = 0; i < FIELDS; i++) {
-        char text[PINION__NUMBER_TEXT];
-        PINION_TRY(pinion__pairs_add(pairs, fields[i].key, field_text(&fields[i], options, text)));
-    }
-fail:
-    return status;
-}
-
-int pinion__options_read(pinion_context *ctx, const pinion__st_file *file, pinion_train_options *out)
-{
-    int status = PINION_OK;
-    pinion_train_options options = pinion_train_options_default();
-    for (size_t i = 0; i < FIELDS; i++) {
-        const char *text = pinion__st_get(file, fields[i].key);
-        if (!text && fields[i].later)
-            continue;
-        PINION_FAIL_IF(!text, PINION_EFORMAT, "%s: is no checkpoint of a training: it has no '%s'", file->path,
-                       fields[i].key);
-        PINION_FAIL_IF(!field_parse(&fields[i], text, &options), PINION_EFORMAT, "%s: '%s' is '%.80s'; expected a %s",
-                       file->path, fields[i].key, text, fields[i].kind == STRING ? "text" : "number in range");
-    }
-    *out = options;
-fail:
-    return status;
-}
-
-/* A value as people write it; the options are checked. */
-static const char *field_show(const field *row, const pinion_train_options *options, char text[PINION__NUMBER_TEXT])
-{
-    const char *at = (const char *)options + row->offset;
-    if (row->words)
-        return row->words[*(const int *)(const void *)at];
-    if (row->kind != REAL)
-        return field_text(row, options, text);
-    float value = *(const float *)(const void *)at;
-    for (int digits = 6; digits <= 9; digits++) { /* the fewest that read back as the same float */
-        snprintf(text, PINION__NUMBER_TEXT, "%.*g", digits, (double)value);
-        if (strtof(text, NULL) == value)
-            break;
-    }
-    return text;
-}
-
-int pinion__options_compare(pinion_context *ctx, const pinion_train_options *now, const pinion_train_options *then)
-{
-    int status = PINION_OK;
-    for (size_t i = 0; i < FIELDS; i++) {
-        char a[PINION__NUMBER_TEXT], b[PINION__NUMBER_TEXT];
-        const field *row = &fields[i];
-        bool same = strcmp(field_text(row, now, a), field_text(row, then, b)) == 0;
-        PINION_FAIL_IF(!same && !row->free, PINION_EINVAL, "%s is '%s', but the checkpoint was made with '%s'",
-                       row->option, field_show(row, now, a), field_show(row, then, b));
-    }
+    for (int i = 0; i < pinion__stage_count(options); i++)
+        PINION_FAIL_IF(pinion__stage_at(options, i).epochs > PINION__MAX_COUNT / (rest / options->batch), PINION_EINVAL,
+                       "epochs is %d, of %" PRId64 " steps each; expected at most %" PRId64 " steps",
+                       pinion__stage_at(options, i).epochs, rest / options->batch, PINION__MAX_COUNT);
 fail:
     return status;
 }

@@ -3,6 +3,7 @@
  * Resuming: first everything is checked - options, data, network, progress, kernels, tensors - then network and trainer
  * change.
  */
+#include "learn/best.h"
 #include "learn/checkpoint.h"
 #include "net/weights.h"
 
@@ -19,6 +20,11 @@ static bool agrees(const pinion_checkpoint *checkpoint, const char *key, const c
     return saved && strcmp(saved, text) == 0;
 }
 
+static const char *connect_text(int groups, enum pinion_connect connect)
+{
+    return groups == 0 ? "" : connect == PINION_TOWERS ? " as towers" : ", nested";
+}
+
 /* The same data and network. SPECs may differ: folders move. */
 static int check_origin(const pinion_trainer *trainer, const pinion_checkpoint *checkpoint)
 {
@@ -30,9 +36,17 @@ static int check_origin(const pinion_trainer *trainer, const pinion_checkpoint *
                    "%s: was made with another network than '%s'%s%.40s", path, trainer->network->name,
                    *checkpoint->info.model == '{' ? "" : ": ",
                    *checkpoint->info.model == '{' ? "" : checkpoint->info.model);
+    const pinion_network *network = trainer->network;
+    PINION_FAIL_IF(checkpoint->info.groups != network->groups ||
+                       (network->groups && checkpoint->info.connect != network->connect),
+                   PINION_EINVAL, "%s: was made with %d groups%s, but network '%s' has %d%s", path,
+                   checkpoint->info.groups, connect_text(checkpoint->info.groups, checkpoint->info.connect),
+                   network->name, network->groups, connect_text(network->groups, network->connect));
     PINION_FAIL_IF(!agrees(checkpoint, PINION__KEY_DATA_HASH, pinion__checkpoint_hash_text(trainer->data_hash).text),
-                   PINION_EINVAL, "%s: was made with other training data ('%.200s') than '%.200s' holds now", path,
-                   checkpoint->info.data, info.spec);
+                   PINION_EINVAL,
+                   "%s: was made with other training data ('%.200s') than "
+                   "'%.200s' holds now",
+                   path, checkpoint->info.data, info.spec);
 fail:
     return status;
 }
@@ -51,20 +65,22 @@ fail:
     return status;
 }
 
+/* Where the checkpoint's training stands is a place of this one. */
 static int check_progress(const pinion_trainer *trainer, const pinion_checkpoint *checkpoint)
 {
     pinion_context *ctx = trainer->ctx;
     int status = PINION_OK;
     const pinion__progress *progress = &checkpoint->progress;
-    bool inside = progress->epoch <= trainer->epochs && progress->batch <= trainer->batches &&
-                  progress->step == progress->epoch * trainer->batches + progress->batch &&
-                  progress->step <= trainer->steps;
-    bool at_end = progress->step == trainer->steps && progress->epoch == trainer->epochs && progress->batch == 0;
+    const pinion__stage stage = pinion__stage_at(&trainer->options, checkpoint->stage_index);
+    const int64_t batches = trainer->batches, steps = pinion__stage_steps(stage, batches);
+    const int64_t epochs = (steps + batches - 1) / batches;
+    bool inside = progress->epoch <= epochs && progress->batch <= batches &&
+                  progress->step == progress->epoch * batches + progress->batch && progress->step <= steps;
+    bool at_end = progress->step == steps && progress->epoch == epochs && progress->batch == 0;
     PINION_FAIL_IF(!inside && !at_end, PINION_EFORMAT,
                    "%s: step %" PRId64 ", %" PRId64 " epochs and %" PRId64 " steps; expected a place within %" PRId64
                    " steps in epochs of %" PRId64,
-                   checkpoint->file->path, progress->step, progress->epoch, progress->batch, trainer->steps,
-                   trainer->batches);
+                   checkpoint->file->path, progress->step, progress->epoch, progress->batch, steps, batches);
 fail:
     return status;
 }
@@ -88,7 +104,8 @@ static int fail_plan(pinion_context *ctx, const char *path, const char *now, con
     const char *a = now + at, *b = then + at;
     int status = PINION_OK;
     PINION_FAIL_IF(true, PINION_EINVAL,
-                   "%s: was made with the task '%.*s' where this build has '%.*s'; the same bits cannot be promised",
+                   "%s: was made with the task '%.*s' where this build has "
+                   "'%.*s'; the same bits cannot be promised",
                    path, (int)strcspn(b, "\n"), b, (int)strcspn(a, "\n"), a);
 fail:
     return status;
@@ -119,8 +136,9 @@ static int compare_plans(const pinion_trainer *trainer, const pinion_checkpoint 
         PINION_TRY(fail_plan(ctx, path, training, checkpoint->plan));
     *same = *same && trainer->plan->micro_batches == checkpoint->micro_batches;
     PINION_FAIL_IF(report && !*same, PINION_EINVAL,
-                   "%s: was made with %d micro-batches where the plan has %d; the same bits cannot be promised", path,
-                   checkpoint->micro_batches, trainer->plan->micro_batches);
+                   "%s: was made with %d micro-batches where the plan has %d; "
+                   "the same bits cannot be promised",
+                   path, checkpoint->micro_batches, trainer->plan->micro_batches);
     if (trainer->evaluator)
         PINION_TRY(compare_plan(pinion__evaluator_plan(trainer->evaluator), checkpoint->evaluation, &evaluation,
                                 &same_evaluation));
@@ -170,8 +188,8 @@ fail:
     return status;
 }
 
-/* Finds the tensor of a moment and checks that it is one. */
-static int find_moment(const pinion_trainer *trainer, const pinion_checkpoint *checkpoint, int index, int which,
+/* Finds the tensor of a moment, or of the best weights, and checks that it is one. */
+static int find_tensor(const pinion_trainer *trainer, const pinion_checkpoint *checkpoint, int index, int what,
                        const pinion__st_tensor **out)
 {
     pinion_context *ctx = trainer->ctx;
@@ -180,7 +198,7 @@ static int find_moment(const pinion_trainer *trainer, const pinion_checkpoint *c
     char *name = NULL;
     int64_t shape[8] = {0};
     int rank;
-    PINION_TRY(pinion__checkpoint_moment_name(ctx, param->name, which, &name));
+    PINION_TRY(pinion__checkpoint_tensor_name(ctx, param->name, what, &name));
     const pinion__st_tensor *tensor = pinion__st_find(checkpoint->file, name);
     PINION_FAIL_IF(!tensor, PINION_EFORMAT, "%s: tensor '%s' is missing", checkpoint->file->path, name);
     pinion__param_file_shape(param, shape, &rank);
@@ -200,26 +218,62 @@ fail:
     return status;
 }
 
-/* Walks over all moments: checks them, or (copy) takes them over through `buffer`, which holds the largest. */
-static int visit_moments(pinion_trainer *trainer, const pinion_checkpoint *checkpoint, float *buffer, bool copy)
+/* Checks a tensor, or (buffer, which holds the largest) takes it over into `memory`. */
+static int visit_tensor(const pinion_trainer *trainer, const pinion_checkpoint *checkpoint, int index, int what,
+                        float *buffer, float *memory)
 {
     pinion_context *ctx = trainer->ctx;
     int status = PINION_OK;
-    const pinion_network *network = trainer->network;
+    const pinion__st_tensor *tensor = NULL;
+    PINION_TRY(find_tensor(trainer, checkpoint, index, what, &tensor));
+    assert(tensor);
+    if (buffer) {
+        memcpy(buffer, tensor->data, (size_t)tensor->bytes);
+        pinion__param_from_file(&trainer->network->params[index], buffer, memory);
+    }
+fail:
+    return status;
+}
+
+static int visit_moments(pinion_trainer *trainer, const pinion_checkpoint *checkpoint, float *buffer)
+{
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
     for (int which = 0; which < trainer->plan->moments_per_param; which++) {
-        for (int i = 0; i < (int)network->param_count; i++) {
+        for (int i = 0; i < pinion__trainer_params(trainer); i++) {
             float *moment = pinion__runner_moment(trainer->runner, i, which);
-            const pinion__st_tensor *tensor = NULL;
-            if (!moment)
-                continue;
-            PINION_TRY(find_moment(trainer, checkpoint, i, which, &tensor));
-            if (!copy)
-                continue;
-            assert(tensor);
-            memcpy(buffer, tensor->data, (size_t)tensor->bytes);
-            pinion__param_from_file(&network->params[i], buffer, moment);
+            if (moment)
+                PINION_TRY(visit_tensor(trainer, checkpoint, i, which, buffer, moment));
         }
     }
+fail:
+    return status;
+}
+
+/* Of a stage that another follows, once it was evaluated. */
+static int visit_best(pinion_trainer *trainer, const pinion_checkpoint *checkpoint, float *buffer)
+{
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    int first, end;
+    if (!pinion__best_wanted(trainer) || isnan(checkpoint->progress.best_top1))
+        return PINION_OK;
+    PINION_TRY(pinion__best_allocate(trainer));
+    pinion__best_range(trainer, &first, &end);
+    for (int i = first; i < end; i++)
+        PINION_TRY(visit_tensor(trainer, checkpoint, i, PINION__TENSOR_BEST, buffer, pinion__best_data(trainer, i)));
+fail:
+    return status;
+}
+
+/* The groups of the stage, no more, no fewer. */
+static int check_width(const pinion_trainer *trainer, const pinion_checkpoint *checkpoint)
+{
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    const int expected = pinion__stage_width(trainer->network, trainer->stage);
+    PINION_FAIL_IF(checkpoint->width != expected, PINION_EFORMAT, "%s: has the weights of %d groups; expected %d",
+                   checkpoint->file->path, checkpoint->width, expected);
 fail:
     return status;
 }
@@ -230,15 +284,52 @@ static int restore_values(pinion_trainer *trainer, const pinion_checkpoint *chec
     int status = PINION_OK;
     float *buffer = NULL;
     size_t largest = 0;
-    for (size_t i = 0; i < trainer->network->param_count; i++)
+    for (int i = 0; i < pinion__trainer_params(trainer); i++)
         if (trainer->network->params[i].bytes > largest)
             largest = trainer->network->params[i].bytes;
+    pinion__best_forget(trainer);
+    PINION_TRY(check_width(trainer, checkpoint));
     PINION_TRY(pinion__alloc(ctx, largest, 1, "a moment", &buffer));
-    PINION_TRY(visit_moments(trainer, checkpoint, buffer, false));
+    PINION_TRY(visit_moments(trainer, checkpoint, NULL));
+    PINION_TRY(visit_best(trainer, checkpoint, NULL));
     PINION_TRY(pinion__weights_load(trainer->network, checkpoint->file, false));
-    PINION_TRY(visit_moments(trainer, checkpoint, buffer, true));
+    PINION_TRY(visit_moments(trainer, checkpoint, buffer));
+    PINION_TRY(visit_best(trainer, checkpoint, buffer));
 fail:
     pinion__release(ctx, buffer);
+    return status;
+}
+
+static void take_progress(pinion_trainer *trainer, const pinion_checkpoint *checkpoint)
+{
+    trainer->progress = checkpoint->progress;
+    trainer->saved_step = checkpoint->progress.step;
+    trainer->known_widths = 0;
+}
+
+/* Goes to the checkpoint's stage. On failure the network has the width that it had; a trainer that was to go to another
+ * stage is of no use then. */
+static int restore_stage(pinion_trainer *trainer, const pinion_checkpoint *checkpoint)
+{
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    pinion_network *network = trainer->network;
+    const int width = network->width;
+    const bool other = checkpoint->stage_index != trainer->stage_index;
+    if (other) {
+        pinion__trainer_clear(trainer);
+        pinion__trainer_set_stage(trainer, checkpoint->stage_index);
+        network->width = pinion__stage_width(network, trainer->stage);
+    }
+    PINION_TRY(other ? repeat_plans(trainer, checkpoint) : PINION_OK);
+    PINION_TRY(restore_plan(trainer, checkpoint));
+    PINION_TRY(restore_values(trainer, checkpoint));
+    take_progress(trainer, checkpoint);
+    return PINION_OK;
+fail:
+    network->width = width;
+    if (other)
+        pinion__trainer_clear(trainer);
     return status;
 }
 
@@ -254,10 +345,7 @@ int pinion_trainer_resume(pinion_trainer *trainer, const char *path)
     PINION_TRY(check_origin(trainer, checkpoint));
     PINION_TRY(check_validation(trainer, checkpoint));
     PINION_TRY(check_progress(trainer, checkpoint));
-    PINION_TRY(restore_plan(trainer, checkpoint));
-    PINION_TRY(restore_values(trainer, checkpoint));
-    trainer->progress = checkpoint->progress;
-    trainer->saved_step = checkpoint->progress.step;
+    PINION_TRY(restore_stage(trainer, checkpoint));
 fail:
     pinion_checkpoint_close(checkpoint);
     return status;
@@ -272,8 +360,7 @@ int pinion__trainer_restore(pinion_trainer *trainer, const char *path, int64_t *
     PINION_TRY(check_origin(trainer, checkpoint));
     PINION_TRY(check_progress(trainer, checkpoint));
     PINION_TRY(restore_values(trainer, checkpoint));
-    trainer->progress = checkpoint->progress;
-    trainer->saved_step = checkpoint->progress.step;
+    take_progress(trainer, checkpoint);
     *log_bytes = checkpoint->info.log_bytes;
 fail:
     pinion_checkpoint_close(checkpoint);

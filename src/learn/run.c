@@ -8,51 +8,30 @@
 #include "base/clock.h"
 #include "learn/checkpoint.h"
 #include "learn/feed.h"
-#include "learn/pace.h"
+#include "learn/prior.h"
 #include "learn/schedule.h"
-#include "learn/trainer.h"
+#include "learn/session.h"
 
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { TIMED_STEPS = 1 << 16 }; /* the median is that of the last so many steps */
-
-/* One call of pinion_trainer_run. */
-typedef struct session {
-    pinion_trainer *trainer;
-    const pinion_train_callbacks *callbacks; /* never NULL */
-    pinion__loader *loader;                  /* NULL: no step is left */
-    double *step_ms;                         /* ring of timings */
-    int64_t timed;                           /* its length */
-    int64_t steps;                           /* done in this run */
-    double total_ms, wait_ms;
-    double epoch_ms, epoch_wait_ms; /* of the epoch's steps in this run */
-    int64_t begin_ns, epoch_begin_ns;
-    double test_top1; /* of the present weights; NaN: not evaluated */
-    pinion__pace pace;
-    bool pace_lost; /* by the last step */
-} session;
 
 static double milliseconds(int64_t from_ns, int64_t to_ns)
 {
     return (double)(to_ns - from_ns) / 1e6;
 }
 
-static bool epoch_is_due(const pinion_trainer *trainer)
-{
-    const pinion__progress *progress = &trainer->progress;
-    return progress->batch == trainer->batches || (progress->batch > 0 && progress->step == trainer->steps);
-}
-
-static void close_loader(session *run)
+static void close_loader(pinion__session *run)
 {
     pinion__loader_destroy(run->loader); /* its batches may lie in the runner's memory */
     run->loader = NULL;
 }
 
-static int open_loader(session *run)
+static int open_loader(pinion__session *run)
 {
     pinion_trainer *trainer = run->trainer;
     pinion_context *ctx = trainer->ctx;
@@ -68,24 +47,25 @@ static int open_loader(session *run)
         .shuffle = true,
         .drop_last = true,
         .augment = (unsigned)trainer->options.augment,
-        .seed = trainer->options.seed,
+        .seed = trainer->seed,
         .first_epoch = next ? progress->epoch + 1 : progress->epoch,
         .first_batch = next ? 0 : progress->batch,
         .repeat = true,
     };
+    PINION_TRY(pinion__prior_prepare(trainer));
     PINION_TRY(pinion__feed_create(trainer->runner, PINION__TRAINER_SLOTS, &options, &run->loader));
 fail:
     return status;
 }
 
 /* What a device holds is lost when it fails: there is a checkpoint from the start. */
-static int begin(session *run)
+static int begin(pinion__session *run)
 {
     pinion_trainer *trainer = run->trainer;
     pinion_context *ctx = trainer->ctx;
     int status = PINION_OK;
     run->begin_ns = run->epoch_begin_ns = pinion__now_ns();
-    run->test_top1 = (double)NAN;
+    run->test.top1 = (double)NAN;
     pinion__pace_begin(&run->pace, pinion_plan_get_info(trainer->plan).predicted_ms, false);
     int64_t left = trainer->steps - trainer->progress.step;
     if (left == 0)
@@ -100,23 +80,7 @@ fail:
     return status;
 }
 
-/* After a failure between two steps, where the weights are good: saves what was done since the last save. Returns the
- * failure's code, with its sentence. */
-static int rescue(pinion_trainer *trainer, int code)
-{
-    pinion_context *ctx = trainer->ctx;
-    int64_t step = trainer->progress.step;
-    char cause[PINION__SENTENCE_MAX];
-    snprintf(cause, sizeof cause, "%s", pinion_context_error(ctx));
-    if (!trainer->out || step == 0)
-        return code;
-    if (pinion__checkpoint_save(trainer) < 0)
-        return pinion__fail(ctx, __FILE__, __LINE__, code, "%s", cause);
-    return pinion__fail(ctx, __FILE__, __LINE__, code, "%.600s; the state after step %" PRId64 " is saved in %.300s",
-                        cause, step, trainer->state_path);
-}
-
-static int train_step(session *run)
+static int train_step(pinion__session *run)
 {
     pinion_trainer *trainer = run->trainer;
     pinion_context *ctx = trainer->ctx;
@@ -126,14 +90,15 @@ static int train_step(session *run)
     int64_t begin_ns = pinion__now_ns(), wait_ns = 0;
     pinion__batch batch;
     status = pinion__loader_next(run->loader, &batch, &wait_ns);
-    PINION_TRY(status < 0 ? rescue(trainer, status) : status);
+    PINION_TRY(status < 0 ? pinion__trainer_rescue(trainer, status) : status);
 
     pinion_runner_step_options step = {
         .learning_rate =
-            pinion__schedule_rate(options->schedule, options->learning_rate, progress->step, trainer->steps),
+            pinion__schedule_rate(options->schedule, trainer->stage.learning_rate, progress->step, trainer->steps),
         .clip_norm = options->clip_norm,
-        .seed = options->seed,
+        .seed = trainer->seed,
         .number = (uint64_t)progress->step,
+        .prior = pinion__prior_gather(trainer, &batch),
     };
     float loss;
     PINION_TRY(pinion_runner_train(trainer->runner, batch.images, batch.labels, &step, &loss));
@@ -141,19 +106,23 @@ static int train_step(session *run)
     progress->step++;
     progress->batch++;
     progress->loss_sum += (double)loss;
+    trainer->known_widths = 0;
     assert(run->timed > 0);
     run->step_ms[run->steps++ % run->timed] = step_ms;
     run->total_ms += step_ms;
     run->wait_ms += wait_ms;
     run->epoch_ms += step_ms;
     run->epoch_wait_ms += wait_ms;
-    run->test_top1 = (double)NAN;
+    run->test.top1 = (double)NAN;
     run->pace_lost = pinion__pace_lost(&run->pace, step_ms - wait_ms);
 
     if (run->callbacks->step) {
         pinion_step_report report = {
             .step = progress->step,
             .steps = trainer->steps,
+            .done = trainer->steps_before + progress->step,
+            .stage = trainer->stage_index + 1,
+            .stages = pinion__stage_count(options),
             .epoch = progress->epoch + 1,
             .epochs = trainer->epochs,
             .loss = loss,
@@ -168,111 +137,41 @@ fail:
     return status;
 }
 
-static int evaluate_test(session *run)
+static int fail_interrupted(const pinion_trainer *trainer)
 {
-    pinion_trainer *trainer = run->trainer;
-    pinion_context *ctx = trainer->ctx;
-    int status = PINION_OK;
-    if (pinion_dataset_get_info(trainer->dataset).test_count == 0 || !isnan(run->test_top1))
-        return PINION_OK;
-    pinion_eval_result result;
-    PINION_TRY(pinion__evaluator_run(trainer->evaluator, trainer->dataset, PINION_PART_TEST, NULL, 0, &result));
-    run->test_top1 = result.top1;
-fail:
-    return status;
-}
-
-/* Evaluates on the samples held back and keeps the best weights; without such samples, on the test part. */
-static int evaluate_epoch(session *run, pinion_epoch_report *report)
-{
-    pinion_trainer *trainer = run->trainer;
-    pinion_context *ctx = trainer->ctx;
-    int status = PINION_OK;
-    report->validation_top1 = (double)NAN;
-    if (trainer->validation_subset) {
-        pinion_eval_result result;
-        PINION_TRY(pinion__evaluator_run(trainer->evaluator, trainer->dataset, PINION_PART_TRAIN,
-                                         trainer->validation_subset, trainer->options.validation, &result));
-        report->validation_top1 = report->top1 = result.top1;
-        if (!(result.top1 <= trainer->progress.best_top1)) {
-            trainer->progress.best_top1 = result.top1;
-            if (trainer->best_path)
-                PINION_TRY(pinion__checkpoint_export(trainer, trainer->best_path));
-        }
-    } else {
-        PINION_TRY(evaluate_test(run));
-        report->top1 = run->test_top1;
-    }
-fail:
-    return status;
-}
-
-static int end_epoch(session *run)
-{
-    pinion_trainer *trainer = run->trainer;
-    pinion_context *ctx = trainer->ctx;
-    int status = PINION_OK;
-    pinion__progress *progress = &trainer->progress;
-    pinion_epoch_report report = {
-        .epoch = progress->epoch + 1,
-        .epochs = trainer->epochs,
-        .loss = progress->loss_sum / (double)progress->batch,
-    };
-    PINION_TRY(pinion__trainer_check_weights(trainer));
-    status = evaluate_epoch(run, &report);
-    if (status < 0 && status != PINION_EIO && status != PINION_ENONFINITE && status != PINION_EDEVICE)
-        status = rescue(trainer, status);
-    PINION_TRY(status);
-    progress->epoch_loss = report.loss;
-    progress->epoch++;
-    progress->batch = 0;
-    progress->loss_sum = 0;
-
-    int64_t now_ns = pinion__now_ns();
-    report.seconds = milliseconds(run->epoch_begin_ns, now_ns) / 1e3;
-    run->epoch_begin_ns = now_ns;
-    report.wait_share = run->epoch_ms > 0 ? run->epoch_wait_ms / run->epoch_ms : 0;
-    run->epoch_ms = run->epoch_wait_ms = 0;
-    if (run->callbacks->epoch)
-        run->callbacks->epoch(run->callbacks->user, &report);
-    PINION_TRY(pinion__checkpoint_save(trainer));
-fail:
-    return status;
+    return pinion__fail(trainer->ctx, __FILE__, __LINE__, PINION_EINTERRUPTED,
+                        "interrupted after step %" PRId64 " of %" PRId64 "%s%s", trainer->progress.step, trainer->steps,
+                        trainer->state_path ? "; the state is saved in " : "",
+                        trainer->state_path ? trainer->state_path : "");
 }
 
 static int interrupt(pinion_trainer *trainer)
 {
-    pinion_context *ctx = trainer->ctx;
-    int status = PINION_OK;
-    PINION_TRY(pinion__checkpoint_save(trainer));
-    PINION_FAIL_IF(true, PINION_EINTERRUPTED, "interrupted after step %" PRId64 " of %" PRId64 "%s%s",
-                   trainer->progress.step, trainer->steps, trainer->state_path ? "; the state is saved in " : "",
-                   trainer->state_path ? trainer->state_path : "");
-fail:
-    return status;
+    int status = pinion__checkpoint_save(trainer);
+    return status < 0 ? status : fail_interrupted(trainer);
 }
 
-static int ask_stop(const session *run)
+static int ask_stop(const pinion__session *run)
 {
     return run->callbacks->stop && run->callbacks->stop(run->callbacks->user);
 }
 
 /* Steps, or the evaluation that ends a training. */
-static bool something_is_left(const session *run)
+static bool something_is_left(const pinion__session *run)
 {
     const pinion_trainer *trainer = run->trainer;
     return trainer->progress.step < trainer->steps ||
-           (isnan(run->test_top1) && pinion_dataset_get_info(trainer->dataset).test_count > 0);
+           (isnan(run->test.top1) && pinion_dataset_get_info(trainer->dataset).test_count > 0);
 }
 
-static void tell(const session *run, const pinion_change_report *report)
+static void tell(const pinion__session *run, const pinion_change_report *report)
 {
     if (run->callbacks->changed)
         run->callbacks->changed(run->callbacks->user, report);
 }
 
 /* A device has failed. */
-static int recover(session *run)
+static int recover(pinion__session *run)
 {
     pinion_context *ctx = run->trainer->ctx;
     int status = PINION_OK;
@@ -285,7 +184,7 @@ static int recover(session *run)
                     "%.800s; training goes on without it from step %" PRId64 ", %" PRId64 " steps are repeated",
                     text.cause, report.step, report.repeated);
     PINION_TRY(open_loader(run));
-    run->test_top1 = (double)NAN;
+    run->test.top1 = (double)NAN;
     run->epoch_ms = run->epoch_wait_ms = 0;
     pinion__pace_begin(&run->pace, report.predicted_ms, false);
     tell(run, &report);
@@ -294,7 +193,7 @@ fail:
 }
 
 /* Steps have left the pace of the plan. */
-static int replan(session *run)
+static int replan(pinion__session *run)
 {
     pinion_context *ctx = run->trainer->ctx;
     int status = PINION_OK;
@@ -312,27 +211,41 @@ fail:
     return status;
 }
 
+/* The last evaluation. What it says of the widths of a dynamic network belongs into its files. */
+static int finish(pinion__session *run)
+{
+    pinion_trainer *trainer = run->trainer;
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    const int known = trainer->known_widths;
+    PINION_TRY(pinion__epoch_evaluate_test(run));
+    if (trainer->known_widths != known)
+        PINION_TRY(pinion__checkpoint_save(trainer));
+fail:
+    return status;
+}
+
 /* One step or the end of an epoch; *done: the training is at its end. */
-static int advance(session *run, bool *done)
+static int advance(pinion__session *run, bool *done)
 {
     pinion_trainer *trainer = run->trainer;
     pinion_context *ctx = trainer->ctx;
     int status = PINION_OK;
     int64_t save_every = trainer->options.save_every;
-    if (epoch_is_due(trainer)) {
-        PINION_TRY(end_epoch(run));
+    if (pinion__epoch_is_due(trainer)) {
+        PINION_TRY(pinion__epoch_end(run));
         if (something_is_left(run) && ask_stop(run))
             PINION_TRY(interrupt(trainer));
     }
     if (trainer->progress.step == trainer->steps) {
-        PINION_TRY(evaluate_test(run));
+        PINION_TRY(finish(run));
         *done = true;
         return PINION_OK;
     }
     PINION_TRY(train_step(run));
     if (ask_stop(run))
         PINION_TRY(interrupt(trainer));
-    if (save_every && trainer->progress.step % save_every == 0 && !epoch_is_due(trainer))
+    if (save_every && trainer->progress.step % save_every == 0 && !pinion__epoch_is_due(trainer))
         PINION_TRY(pinion__checkpoint_save(trainer));
     if (trainer->options.replan && run->pace_lost && trainer->progress.step < trainer->steps)
         PINION_TRY(replan(run));
@@ -340,13 +253,13 @@ fail:
     return status;
 }
 
-static int loop(session *run)
+static int loop(pinion__session *run)
 {
     pinion_trainer *trainer = run->trainer;
     pinion_context *ctx = trainer->ctx;
     int status = PINION_OK;
     /* A finished training that was ended between the state and the export. */
-    if (trainer->progress.step == trainer->steps && !epoch_is_due(trainer))
+    if (trainer->progress.step == trainer->steps && !pinion__epoch_is_due(trainer))
         PINION_TRY(pinion__checkpoint_save(trainer));
     for (bool done = false; !done;) {
         status = advance(run, &done);
@@ -358,14 +271,15 @@ fail:
     return status;
 }
 
-static void summarise(const session *run, pinion_train_result *result)
+static void summarise(const pinion__session *run, pinion_train_result *result)
 {
     const pinion_trainer *trainer = run->trainer;
     const pinion_plan_info plan = pinion_plan_get_info(trainer->plan);
     *result = (pinion_train_result){
         .steps = trainer->progress.step,
         .loss = trainer->progress.epoch_loss,
-        .top1 = run->test_top1,
+        .top1 = run->test.top1,
+        .widths = run->test.widths,
         .best_top1 = trainer->progress.best_top1,
         .seconds = milliseconds(run->begin_ns, pinion__now_ns()) / 1e3,
         .arena_bytes = plan.arena_bytes,
@@ -373,12 +287,38 @@ static void summarise(const session *run, pinion_train_result *result)
         .recomputed = plan.recomputed,
         .micro_batches = plan.micro_batches,
     };
+    memcpy(result->top1_per_width, run->test.top1_per_width, sizeof result->top1_per_width);
     if (run->steps == 0)
         return;
     int64_t timed = run->steps < run->timed ? run->steps : run->timed;
     result->images_per_s = (double)run->steps * trainer->options.batch / (run->total_ms / 1e3);
     result->step_ms = pinion__summarise(run->step_ms, (size_t)timed).median;
     result->wait_share = run->wait_ms / run->total_ms;
+}
+
+static void tell_stage(const pinion__session *run, const pinion_train_result *result)
+{
+    pinion_stage_report report = pinion__trainer_stage_report(run->trainer);
+    report.result = result;
+    if (run->callbacks->stage)
+        run->callbacks->stage(run->callbacks->user, &report);
+}
+
+/* The present stage from where it stands to its end. */
+static int run_stage(pinion_trainer *trainer, const pinion_train_callbacks *callbacks, pinion_train_result *result)
+{
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    pinion__session run = {.trainer = trainer, .callbacks = callbacks};
+    tell_stage(&run, NULL);
+    PINION_TRY(begin(&run));
+    PINION_TRY(loop(&run));
+    summarise(&run, result);
+    tell_stage(&run, result);
+fail:
+    close_loader(&run);
+    pinion__release(ctx, run.step_ms);
+    return status;
 }
 
 int pinion_trainer_run(pinion_trainer *trainer, const pinion_train_callbacks *callbacks, pinion_train_result *result)
@@ -388,13 +328,19 @@ int pinion_trainer_run(pinion_trainer *trainer, const pinion_train_callbacks *ca
         return PINION_EINVAL;
     pinion_context *ctx = trainer->ctx;
     int status = PINION_OK;
-    session run = {.trainer = trainer, .callbacks = callbacks ? callbacks : &silent};
-    PINION_TRY(begin(&run));
-    PINION_TRY(loop(&run));
+    const int last = pinion__stage_count(&trainer->options) - 1;
+    pinion_train_result of_stage;
+    callbacks = callbacks ? callbacks : &silent;
+    PINION_FAIL_IF(!trainer->runner, PINION_EINVAL, "the trainer cannot run: it has failed before");
+    PINION_TRY(run_stage(trainer, callbacks, &of_stage));
+    while (trainer->stage_index < last) {
+        PINION_TRY(pinion__trainer_next_stage(trainer));
+        if (callbacks->stop && callbacks->stop(callbacks->user))
+            PINION_TRY(fail_interrupted(trainer));
+        PINION_TRY(run_stage(trainer, callbacks, &of_stage));
+    }
     if (result)
-        summarise(&run, result);
+        *result = of_stage;
 fail:
-    close_loader(&run);
-    pinion__release(ctx, run.step_ms);
     return status;
 }

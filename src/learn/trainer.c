@@ -5,10 +5,13 @@
  */
 #include "learn/trainer.h"
 
+#include "learn/best.h"
 #include "learn/checkpoint.h"
 #include "learn/feed.h"
 #include "learn/options.h"
+#include "learn/prior.h"
 #include "learn/split.h"
+#include "net/groups.h"
 #include "net/shared.h"
 #include "net/text.h"
 #include "plan/place.h"
@@ -27,7 +30,8 @@ static int set_output(pinion_trainer *trainer)
         return PINION_OK;
     PINION_FAIL_IF(!*out || pinion__ends_with(out, ".state.safetensors") || pinion__ends_with(out, ".best.safetensors"),
                    PINION_EINVAL,
-                   "out is '%s'; expected a file name that does not end in .state.safetensors or .best.safetensors",
+                   "out is '%s'; expected a file name that does not end in "
+                   ".state.safetensors or .best.safetensors",
                    out);
     PINION_TRY(pinion__checkpoint_path(ctx, out, "state", &trainer->state_path));
     PINION_TRY(pinion__checkpoint_path(ctx, out, "best", &trainer->best_path));
@@ -74,6 +78,7 @@ static int set_data(pinion_trainer *trainer)
     pinion_train_options *options = &trainer->options;
     pinion_dataset_info info = pinion_dataset_get_info(trainer->dataset);
     PINION_TRY(pinion__options_check_data(trainer->network, &info, options));
+    PINION_TRY(pinion__stages_check(trainer->network, options));
     if (options->augment < 0)
         options->augment = (int)info.augment;
 
@@ -86,14 +91,14 @@ static int set_data(pinion_trainer *trainer)
     }
     options->validation_indices = NULL;
     trainer->batches = trainer->train_count / options->batch;
-    trainer->steps = options->steps ? options->steps : trainer->batches * options->epochs;
-    trainer->epochs = (trainer->steps + trainer->batches - 1) / trainer->batches;
+    pinion__trainer_set_stage(trainer, 0);
 fail:
     return status;
 }
 
 void pinion__trainer_clear(pinion_trainer *trainer)
 {
+    pinion__prior_fini(trainer);
     pinion__evaluator_destroy(trainer->evaluator);
     pinion_runner_destroy(trainer->runner);
     pinion_plan_destroy(trainer->plan);
@@ -102,16 +107,9 @@ void pinion__trainer_clear(pinion_trainer *trainer)
     trainer->plan = NULL;
 }
 
-int pinion__trainer_build(pinion_trainer *trainer, enum pinion__isa isa, pinion__given_kernels given)
+pinion_plan_options pinion__trainer_plan_options(const pinion_trainer *trainer, pinion__stage stage)
 {
-    pinion_context *ctx = trainer->ctx;
-    int status = PINION_OK;
-    pinion__trainer_clear(trainer);
-
     const pinion_train_options *options = &trainer->options;
-    pinion__processors *processors = &trainer->processors;
-    for (int i = 0; i < processors->count; i++)
-        processors->at[i]->isa = isa;
     pinion_plan_options plan = pinion_plan_options_default();
     plan.mode = PINION_TRAIN;
     plan.batch = options->batch;
@@ -129,6 +127,24 @@ int pinion__trainer_build(pinion_trainer *trainer, enum pinion__isa isa, pinion_
     plan.place = options->place;
     plan.measuring = options->measuring;
     plan.measuring_user = options->measuring_user;
+    plan.stage = stage.group;
+    plan.joint = stage.joint;
+    plan.width = pinion__stage_width(trainer->network, stage);
+    plan.prior = pinion__prior_possible(trainer, stage);
+    return plan;
+}
+
+int pinion__trainer_build(pinion_trainer *trainer, enum pinion__isa isa, pinion__given_kernels given)
+{
+    pinion_context *ctx = trainer->ctx;
+    int status = PINION_OK;
+    pinion__trainer_clear(trainer);
+
+    const pinion_train_options *options = &trainer->options;
+    pinion__processors *processors = &trainer->processors;
+    for (int i = 0; i < processors->count; i++)
+        processors->at[i]->isa = isa;
+    pinion_plan_options plan = pinion__trainer_plan_options(trainer, trainer->stage);
     const pinion__plan_tuning tuning = {
         .kernels = given.training, .micro_batches = given.micro_batches, .anew = trainer->anew};
     if (trainer->anew && plan.patience < PINION_PATIENCE_MEASURE)
@@ -139,11 +155,17 @@ int pinion__trainer_build(pinion_trainer *trainer, enum pinion__isa isa, pinion_
     PINION_TRY(pinion__feed_prepare(trainer->runner, PINION__TRAINER_SLOTS));
     if (options->trace)
         PINION_TRY(pinion_runner_set_trace(trainer->runner, options->trace));
-    if (trainer->validation_subset || pinion_dataset_get_info(trainer->dataset).test_count > 0)
+    if (trainer->validation_subset || pinion_dataset_get_info(trainer->dataset).test_count > 0 || plan.prior)
         PINION_TRY(pinion__evaluator_create(trainer->network, processors, &plan, given.evaluation, trainer->runner,
                                             &trainer->evaluator));
 fail:
     return status;
+}
+
+int pinion__trainer_params(const pinion_trainer *trainer)
+{
+    int width = pinion__stage_width(trainer->network, trainer->stage);
+    return (int)pinion__network_param_count(trainer->network, width);
 }
 
 /* `what` holds as many values as a parameter; `kind` says what of it they are. */
@@ -154,7 +176,8 @@ static int check_finite(const pinion_trainer *trainer, int index, const float *w
     const pinion__param *param = &trainer->network->params[index];
     for (size_t i = 0; i < param->bytes / sizeof *what; i++)
         PINION_FAIL_IF(!isfinite(what[i]), PINION_ENONFINITE,
-                       "step %lld: %s'%s' of layer '%s' has the value %g after the update; try a lower learning rate",
+                       "step %lld: %s'%s' of layer '%s' has the value %g after the "
+                       "update; try a lower learning rate",
                        (long long)trainer->progress.step, kind, param->name,
                        trainer->network->layers[param->layer].name, (double)what[i]);
 fail:
@@ -166,7 +189,7 @@ int pinion__trainer_check_weights(const pinion_trainer *trainer)
     pinion_context *ctx = trainer->ctx;
     int status = PINION_OK;
     PINION_TRY(pinion__network_settle(trainer->network));
-    for (int i = 0; i < (int)trainer->network->param_count; i++)
+    for (int i = 0; i < pinion__trainer_params(trainer); i++)
         PINION_TRY(check_finite(trainer, i, pinion__param_data(trainer->network, i), ""));
 fail:
     return status;
@@ -178,7 +201,7 @@ int pinion__trainer_check_moments(const pinion_trainer *trainer)
     int status = PINION_OK;
     PINION_TRY(pinion__runner_settle(trainer->runner));
     for (int which = 0; which < trainer->plan->moments_per_param; which++)
-        for (int i = 0; i < (int)trainer->network->param_count; i++) {
+        for (int i = 0; i < pinion__trainer_params(trainer); i++) {
             const float *moment = pinion__runner_moment(trainer->runner, i, which);
             if (moment)
                 PINION_TRY(check_finite(trainer, i, moment, which ? "the second moment of " : "the first moment of "));
@@ -203,6 +226,7 @@ int pinion_trainer_create(pinion_network *network, pinion_dataset *dataset, cons
     pinion_context *ctx = network->ctx;
     int status = PINION_OK;
     pinion_trainer *trainer = NULL;
+    const int width = network->width;
     PINION_FAIL_IF(!dataset || !out, PINION_EINVAL, "a trainer needs a data set and a place for the result");
     PINION_TRY(pinion__alloc_zeroed(ctx, 1, sizeof *trainer, "a trainer", &trainer));
     trainer->ctx = ctx;
@@ -218,12 +242,15 @@ int pinion_trainer_create(pinion_network *network, pinion_dataset *dataset, cons
     PINION_TRY(set_output(trainer));
     PINION_TRY(pinion__checkpoint_model(network, &trainer->model, &trainer->description));
     PINION_TRY(pinion__processors_choose(ctx, trainer->options.processors, &trainer->processors));
+    PINION_TRY(pinion__trainer_check_later_stages(trainer));
+    PINION_TRY(pinion__trainer_enter_stage(trainer));
     PINION_TRY(pinion__trainer_build(trainer, ctx->isa, (pinion__given_kernels){NULL, NULL, 0}));
     forget_plan_file(trainer);
     *out = trainer;
-    trainer = NULL;
+    return PINION_OK;
 fail:
     pinion_trainer_destroy(trainer);
+    network->width = width;
     return status;
 }
 
@@ -234,6 +261,7 @@ void pinion_trainer_destroy(pinion_trainer *trainer)
     pinion_context *ctx = trainer->ctx;
     pinion__trainer_clear(trainer);
     pinion__processors_fini(&trainer->processors);
+    pinion__best_forget(trainer);
     pinion__release(ctx, trainer->train_subset);
     pinion__release(ctx, trainer->validation_subset);
     pinion__release(ctx, trainer->freeze);

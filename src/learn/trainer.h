@@ -10,12 +10,13 @@
 #include "data/dataset.h"
 #include "device/device.h"
 #include "learn/evaluate.h"
+#include "learn/stages.h"
 #include "net/network.h"
 #include "run/runner.h"
 #include <pinion/train.h>
 
-/* Where a training stands between two steps. An epoch whose steps are done but whose end (evaluation, reports, saving)
- * is not is possible here: an interrupted training ends so, and goes on with it. */
+/* Where a stage of a training stands between two steps. An epoch whose steps are done but whose end (evaluation,
+ * reports, saving) is not is possible here: an interrupted training ends so, and goes on with it. */
 typedef struct pinion__progress {
     int64_t step;      /* steps done */
     int64_t epoch;     /* epochs ended */
@@ -24,6 +25,13 @@ typedef struct pinion__progress {
     double epoch_loss; /* mean of the last ended epoch; NaN: none yet */
     double best_top1;  /* on the validation samples; NaN: none yet */
 } pinion__progress;
+
+/* The logits of frozen groups (prior.h). */
+typedef struct pinion__prior {
+    float *logits; /* (samples of the training part, classes); NULL: there are none */
+    float *batch;  /* (batch, classes): those of a step */
+    size_t classes;
+} pinion__prior;
 
 /* Of the runner, in which batches are prepared where devices read them. */
 enum { PINION__TRAINER_SLOTS = 4 };
@@ -42,8 +50,14 @@ struct pinion_trainer {
     bool validation_given;                      /* by validation_indices */
     int64_t train_count;
     int64_t batches; /* in an epoch */
-    int64_t steps;   /* of the whole training */
-    int64_t epochs;
+
+    int stage_index; /* the present stage: this and the following are pinion__trainer_set_stage's */
+    pinion__stage stage;
+    int64_t steps, epochs;
+    int64_t steps_before; /* in the stages before */
+    uint64_t seed;        /* of order, augmentation, dropout */
+    unsigned char *best;  /* best.h; NULL: there is no copy */
+    pinion__prior prior;
 
     pinion__processors processors;
     pinion_plan *plan;
@@ -53,6 +67,8 @@ struct pinion_trainer {
     bool anew; /* the next plan is made from new times */
 
     pinion__progress progress;
+    int known_widths; /* dynamic networks: the accuracy of the present weights on the test part, where it is known */
+    double top1_per_width[PINION_MAX_GROUPS];
     int64_t saved_step; /* of the last checkpoint written or resumed from; -1: none */
     int64_t (*log_bytes)(void *user);
     void *log_user;
@@ -65,13 +81,17 @@ typedef struct pinion__given_kernels {
     int micro_batches;
 } pinion__given_kernels;
 
+/* The plan of the steps of a stage. */
+pinion_plan_options pinion__trainer_plan_options(const pinion_trainer *trainer, pinion__stage stage);
+
 /* Destroys plan, runner and evaluator. */
 void pinion__trainer_clear(pinion_trainer *trainer);
 
 /* Do devices with memory of their own kind take part? */
 bool pinion__trainer_has_device(const pinion_trainer *trainer);
 
-/* (Re)builds plan, runner and evaluator for kernels of an instruction set that this context may use. */
+/* (Re)builds plan, runner and evaluator of the present stage for kernels of an instruction set that this context may
+ * use. */
 int pinion__trainer_build(pinion_trainer *trainer, enum pinion__isa isa, pinion__given_kernels given);
 
 /* Goes on from a checkpoint of this very training on whatever plan there is. */
@@ -88,6 +108,9 @@ int pinion__trainer_recover(pinion_trainer *trainer, pinion__change_text *text, 
 
 /* Times everything once more and plans anew; weights and moments stay. */
 int pinion__trainer_replan(pinion_trainer *trainer, pinion_change_report *report);
+
+/* Parameters and running statistics of the groups that the present stage runs: the network's first so many. */
+int pinion__trainer_params(const pinion_trainer *trainer);
 
 /* PINION_ENONFINITE names the first weight with a value that is not finite. */
 int pinion__trainer_check_weights(const pinion_trainer *trainer);

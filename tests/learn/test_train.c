@@ -206,7 +206,7 @@ static void stops_at_nan(void **state)
         tiny_open(&t, NULL, 1);
         assert_int_equal(pinion_trainer_create(t.network, t.dataset, &options, &t.trainer), PINION_OK);
         assert_int_equal(pinion_trainer_resume(t.trainer, tiny_path("nan.safetensors")), PINION_OK);
-        t.trainer->options.learning_rate = 3e38f;
+        t.trainer->stage.learning_rate = 3e38f;
         t.trainer->options.schedule = PINION_SCHEDULE_CONSTANT;
         assert_int_equal(pinion_trainer_run(t.trainer, NULL, NULL), PINION_ENONFINITE);
         const char *sentence = pinion_context_error(t.ctx);

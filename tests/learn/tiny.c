@@ -121,7 +121,7 @@ typedef struct stopper {
 static void count_step(void *user, const pinion_step_report *report)
 {
     stopper *at = user;
-    at->step = report->step;
+    at->step = report->done;
 }
 
 static int ask_stop(void *user)
