@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 
-WAYS = ["greedy", "layerwise", "serial", "concurrent"]
+WAYS = ["greedy", "layerwise", "serial", "concurrent", "unsliced"]
 THREADS = "threads"
 
 
@@ -41,9 +41,9 @@ def predict(options, batch, folder):
     return {
         "predicted": {way: plans[way]["predicted_ms"] for way in ways},
         "bound": bound,
-        "uncut": plans["concurrent"]["uncut_ms"],
         "measured": {},
         "copied": {},
+        "power": {},
     }
 
 
@@ -60,6 +60,7 @@ def measure(options, batch, row, folder):
             run = pinion(["bench"] + common + (["--threads", str(options.threads)] if way == THREADS else placed))
             times[way].append(run["step_ms"]["median"])
             row["copied"][way] = run["copied_bytes"]
+            row["power"][way] = run["power_w"]
     row["measured"] = {way: statistics.median(values) for way, values in times.items()}
     row["rounds"] = times
 
@@ -67,16 +68,19 @@ def measure(options, batch, row, folder):
 def show(table):
     rows = table["batches"]
     ways = list(next(iter(rows.values()))["predicted"])
-    print("| batch | " + " | ".join(ways) + " | without slices | bound | threads |")
-    print("|---" * (len(ways) + 4) + "|")
+    print("| batch | " + " | ".join(ways) + " | bound | threads |")
+    print("|---" * (len(ways) + 3) + "|")
     for batch in sorted(rows, key=int):
         row = rows[batch]
         cells = ["%.1f / %.1f" % (row["predicted"][way], row["measured"][way]) for way in ways]
         threads = "%.1f" % row["measured"][THREADS] if THREADS in row["measured"] else ""
-        print("| %s | %s | %.1f | %.1f | %s |" % (batch, " | ".join(cells), row["uncut"], row["bound"], threads))
+        print("| %s | %s | %.1f | %s |" % (batch, " | ".join(cells), row["bound"], threads))
     errors = {way: statistics.median(abs(rows[b]["predicted"][way] / rows[b]["measured"][way] - 1) for b in rows)
               for way in ways}
     print("\nmedian error of predictions: " + ", ".join("%s %.0f %%" % (way, 100 * errors[way]) for way in ways))
+    watts = [row["power"][way] for row in rows.values() for way in ways]
+    known = all(value is not None for value in watts)
+    print("average power: " + ("%.2f to %.2f W" % (min(watts), max(watts)) if known else "unavailable"))
     print("bytes copied a step: " + ", ".join("%s %d" % (way, max(rows[b]["copied"][way] for b in rows)) for way in ways))
 
 

@@ -2,3 +2,4 @@
 # Dozens of commands, of which some make or measure everything anew.
 set(LIMIT_cli.train 600)
 set(LIMIT_cli.wisdom 600)
+set(LIMIT_cli.stages 600)

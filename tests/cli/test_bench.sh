@@ -13,6 +13,26 @@ for pass in train infer; do
 done
 expect 0 "" bench --model tiny.json --batch 4 --reps 3 --threads 1
 grep -q '^step ' out || fail "bench prints no step"
+
+# Average power by the sensors of a made-up machine: with none, with one that may not be read, with four.
+mkdir -p none/sys odd/sys/class/hwmon/hwmon0 four/sys/bus/i2c/drivers/INA231
+printf 'ina226\n' >odd/sys/class/hwmon/hwmon0/name
+printf 'what?\n' >odd/sys/class/hwmon/hwmon0/power1_input
+for sensor in 40:1.5 41:0.25 44:0.3 45:0.2; do
+    mkdir "four/sys/bus/i2c/drivers/INA231/3-00${sensor%:*}"
+    echo "${sensor#*:}" >"four/sys/bus/i2c/drivers/INA231/3-00${sensor%:*}/sensor_W"
+done
+power() {
+    expect 0 "" bench --model tiny.json --batch 4 --reps 3
+    [ "$(grep '^power ' out)" = "power     $1" ] || fail "in $PINION_ROOT: $(grep '^power ' out), expected $1"
+    expect 0 "" bench --model tiny.json --batch 4 --reps 3 --json
+    [ "$(value out power_w)" = "$2" ] || fail "in $PINION_ROOT: power_w is $(value out power_w), expected $2"
+}
+export PINION_ROOT
+PINION_ROOT=none power 'unavailable (no sensor found)' null
+PINION_ROOT=odd power 'unavailable (no number in odd/sys/class/hwmon/hwmon0/power1_input)' null
+PINION_ROOT=four power '2.25 W on average (A15, memory, GPU, A7)' 2.25
+unset PINION_ROOT
 expect 0 "" plan --model alexnet-cifar --batch 8 --pass train --json
 for pass in forward backward_data backward_weights update; do
     grep -q "\"pass\":\"$pass\"" out || fail "plan --json has no $pass"

@@ -10,6 +10,7 @@ PINION_WISDOM=$work/w.json
 # Measured once, then known; the plan tells of every way.
 expect 0 "" profile $two --json
 [ "$(value out measured_tasks)" -gt 3 ] || fail "profile measured: $(cat out)"
+grep -q -E '"co-run bytes cpu [a-z0-9]+ threads=1 beside cpu ' w.json || fail "the two are not measured side by side"
 expect 0 "" profile $two --json
 [ "$(value out measured_tasks)" -eq 0 ] || fail "profile measured again: $(cat out)"
 expect 0 "" plan $two --timeline
@@ -34,7 +35,12 @@ sed 's/"processor": "cpu\/1.*"/"processor": "gpu"/' plan.json >other.json
 grep -q "processor 'gpu', which is not among those of this plan" err || fail "another processor: $(cat err)"
 echo '{' >broken.json
 expect 3 "" plan $two --place broken.json
-expect 3 "" plan $two --place nowhere
+expect 3 "pinion: place 'nowhere': is neither auto, serial, concurrent, unsliced, greedy, layerwise, nor a processor of \
+the plan, nor a file that can be read" plan $two --place nowhere
+# Only `concurrent` and `auto` may cut the batch.
+expect 0 "" plan $two --place unsliced --json
+grep -q '"slice":"' out && fail "unsliced: a task does a part of the batch"
+grep -q '"uncut_ms":[0-9]' out || fail "unsliced: no uncut_ms"
 expect 2 "" plan --model tiny.json --processors nonsense
 
 # Masked kernels are not chosen; where none is left one sentence says so.
@@ -50,7 +56,7 @@ grep -q -E "^pinion: layer 'conv1': .*conv2d forward" err || fail "no kernel lef
 
 # Training: every way runs, and a checkpoint says its processors.
 train="train --model tiny.json --data synthetic --batch 50 --steps 3 --processors cpu/1,cpu/1"
-for way in serial concurrent greedy cpu/1; do
+for way in serial concurrent unsliced greedy cpu/1; do
     expect 0 "" $train --place $way --out $(echo $way | tr -d /).safetensors
 done
 expect 2 "pinion: train: --processors cannot be given with --resume: the checkpoint says it" \

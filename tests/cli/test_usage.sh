@@ -7,7 +7,7 @@ tiny_network
 expect 2 "pinion: 'frobnicate' is not a verb (see: pinion help)" frobnicate
 expect 2 "pinion: train: --model is missing (see: pinion help train)" train
 expect 2 "pinion: train: --data is missing (see: pinion help train)" train --model tiny.json
-expect 2 "pinion: train: unknown option '--groups' (see: pinion help train)" train --model tiny.json --data synthetic --groups 4
+expect 2 "pinion: train: unknown option '--width' (see: pinion help train)" train --model tiny.json --data synthetic --width 4
 expect 2 "pinion: eval: unknown option '--place' (see: pinion help eval)" eval --weights w.safetensors --place auto
 expect 2 "pinion: bench: --model is missing (see: pinion help bench)" bench
 expect 2 "pinion: eval: --weights is missing (see: pinion help eval)" eval --data synthetic
@@ -30,6 +30,29 @@ expect 2 "pinion: --out: 'weights.bin' does not end in .safetensors" train --mod
 expect 2 "pinion: --out: 'w.state.safetensors' ends in .state.safetensors, which is kept for checkpoints" \
     train --model tiny.json --data synthetic --out w.state.safetensors
 expect 2 "pinion: train: --model cannot be given with --resume: the checkpoint says it" train --resume w.safetensors --model tiny.json
+train="train --model tiny.json --data synthetic"
+expect 2 "pinion: train: --incremental needs --groups: the network is not cut" $train --incremental
+expect 2 "pinion: train: --joint needs --groups: the network is not cut" $train --joint
+expect 2 "pinion: train: --stage needs --groups: the network is not cut" $train --stage 1
+expect 2 "pinion: train: --connect needs --groups" $train --connect nested
+expect 2 "pinion: train: --static needs --groups: it scales the network to a width of the one that is cut" $train --static 2
+expect 2 "pinion: --groups: 9 is out of range: expected 1 to 8" $train --groups 9
+expect 2 "pinion: --connect: 'all' is unknown: expected towers|nested" $train --groups 2 --connect all
+expect 2 "pinion: train: --joint cannot be given with --incremental" $train --groups 2 --incremental --joint
+expect 2 "pinion: train: --stage cannot be given with --joint" $train --groups 2 --stage 1 --joint
+expect 2 "pinion: train: --static cannot be given with --stage" $train --groups 2 --stage 1 --static 1
+expect 2 "pinion: train: --finetune-joint cannot be given with --joint" $train --groups 2 --joint --finetune-joint
+expect 2 "pinion: train: --finetune-joint cannot be given with --static" $train --groups 2 --static 1 --finetune-joint
+expect 2 "pinion: train: --finetune-joint needs --incremental, or --weights of a network with all groups" $train --groups 2 --finetune-joint
+expect 2 "pinion: train: --stage 3 is out of order: it needs --weights of a network with 2 groups" $train --groups 4 --stage 3
+expect 2 "pinion: --epochs: 3 values for 2 stages" $train --groups 2 --incremental --epochs 3,2,1
+expect 2 "pinion: --lr: 2 values for 1 stage" $train --lr 0.1,0.2
+expect 2 "pinion: --epochs: '' is not a whole number" $train --groups 2 --incremental --epochs 3,
+expect 2 "pinion: --lr: '0.1x' is not a number" $train --groups 2 --incremental --lr 0.2,0.1x
+expect 2 "pinion: --lr: more than 9 values" $train --groups 2 --incremental --lr 1,1,1,1,1,1,1,1,1,1
+for option in --incremental --joint --finetune-joint "--stage 2" "--groups 2" "--connect nested" "--static 1"; do
+    expect 2 "pinion: train: ${option%% *} cannot be given with --resume: the checkpoint says it" train --resume w.safetensors $option
+done
 expect 2 "pinion: predict: an image is missing (see: pinion help predict)" predict --weights w.safetensors
 expect 2 "pinion: unknown model 'resnet99'; expected alexnet-cifar, mobilenetv2-cifar, resnet18-cifar, resnet18, or a file whose name ends in .json" \
     bench --model resnet99

@@ -16,7 +16,7 @@ sed -n '/^    #include <pinion\/pinion.h>/,/^    }/s/^    //p' "$PINION_SOURCE/R
 
 export PKG_CONFIG_PATH="$libdir/pkgconfig"
 relocate="--define-variable=prefix=$prefix/usr"
-for example in model_info own_network; do
+for example in model_info own_network dynamic_network; do
     ${CC:-cc} -std=c11 -Wall -Wextra -Werror "$PINION_SOURCE/examples/$example.c" \
         $(pkg-config $relocate --cflags --libs pinion) -o "$prefix/$example"
     ${CC:-cc} -std=c11 "$PINION_SOURCE/examples/$example.c" $(pkg-config $relocate --cflags pinion) \
@@ -34,6 +34,9 @@ LD_LIBRARY_PATH=$libdir ./readme | grep -q '^top-1 accuracy [0-9.]* %$'
 LD_LIBRARY_PATH=$libdir ./own_network >own.out
 top1=$(sed -n 's/top-1 accuracy \([0-9]*\).*/\1/p' own.out)
 [ "${top1:-0}" -ge 30 ] || { echo "the example's own network learned nothing:"; cat own.out; exit 1; }
+LD_LIBRARY_PATH=$libdir ./dynamic_network >dynamic.out
+grep -q '^stage 5 of 5: top-1 accuracy by width [0-9.]* [0-9.]* [0-9.]* [0-9.]* %$' dynamic.out && grep -q '^width 4: logits' dynamic.out ||
+    { cat dynamic.out; exit 1; }
 
 # No symbol but the public ones leaves the shared library.
 if nm -D --defined-only "$libdir/libpinion.so" | awk '{ print $3 }' | grep -v -E '^pinion_[^_]'; then

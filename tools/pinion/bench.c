@@ -18,6 +18,8 @@ typedef struct bench {
     uint64_t number;
     double begin_ms, start_ms; /* from the command's begin to its first step; 0: there was none yet */
     pinion_timing timing;
+    pinion_power *power;
+    pinion_power_reading mean; /* of the timed steps */
 } bench;
 
 static double now_ms(void)
@@ -39,6 +41,15 @@ static int step(void *user)
     return pinion_runner_train(what->runner, what->images, what->labels, &chosen, &loss);
 }
 
+static void watch(void *user, int done)
+{
+    bench *what = user;
+    if (done == 0)
+        pinion_power_begin(what->power);
+    else
+        pinion_power_sample(what->power);
+}
+
 /* Images of uniform noise around zero and labels in turn. */
 static void fill(bench *what, size_t elements, int classes)
 {
@@ -51,6 +62,15 @@ static void fill(bench *what, size_t elements, int classes)
         what->labels[i] = i % classes;
 }
 
+/* Which sensors are counted belongs to the figure: on most machines they see a part of it. */
+static void print_power(const pinion_power_reading *mean)
+{
+    if (isfinite(mean->watts))
+        printf("power     %.2f W on average (%s)\n", mean->watts, mean->sensors);
+    else
+        printf("power     unavailable (%s)\n", mean->reason);
+}
+
 static int print(const options *given, const pinion_context *ctx, const bench *what, const pinion_plan_info *plan)
 {
     struct rusage usage;
@@ -58,19 +78,24 @@ static int print(const options *given, const pinion_context *ctx, const bench *w
     double peak_bytes = (double)usage.ru_maxrss * 1024, gflops = 2e-6 * (double)plan->macs / what->timing.median_ms;
     if (given->json) {
         json_t *root = json_pack(
-            "{s:{s:f, s:f, s:f}, s:f, s:I, s:I, s:i, s:i, s:I, s:o, s:I, s:i, s:s, s:i, s:f, s:f}", "step_ms", "min",
-            what->timing.min_ms, "median", what->timing.median_ms, "max", what->timing.max_ms, "gflops", gflops,
+            "{s:{s:f, s:f, s:f}, s:f, s:I, s:I, s:i, s:i, s:I, s:o, s:I, s:i, s:s, s:i, s:f, s:f, s:o, s:i}", "step_ms",
+            "min", what->timing.min_ms, "median", what->timing.median_ms, "max", what->timing.max_ms, "gflops", gflops,
             "arena_bytes", (json_int_t)plan->arena_bytes, "total_bytes", (json_int_t)plan->total_bytes, "recomputed",
             plan->recomputed, "micro_batches", plan->micro_batches, "peak_bytes", (json_int_t)peak_bytes,
             "predicted_ms", json_number(plan->predicted_ms), "copied_bytes",
             (json_int_t)pinion_runner_get_info(what->runner).copied_bytes, "threads", pinion_context_threads(ctx),
             "isa", pinion_context_isa(ctx), "reps", what->timing.repetitions, "images_per_s",
-            1e3 * what->batch / what->timing.median_ms, "start_ms", what->start_ms);
+            1e3 * what->batch / what->timing.median_ms, "start_ms", what->start_ms, "power_w",
+            json_number(what->mean.watts), "width", plan->width);
         return print_json_line(root);
     }
-    char pass[16];
-    printf("%s, batch %d, %s, %d threads, %s\n", given->model, what->batch,
-           choice_name("--pass", given->pass, pass, sizeof pass), pinion_context_threads(ctx), pinion_context_isa(ctx));
+    char pass[16], connect[16];
+    printf("%s, ", given->model);
+    if (plan->width)
+        printf("width %d of %d groups (%s), ", plan->width, given->groups,
+               choice_name("--connect", given->connect, connect, sizeof connect));
+    printf("batch %d, %s, %d threads, %s\n", what->batch, choice_name("--pass", given->pass, pass, sizeof pass),
+           pinion_context_threads(ctx), pinion_context_isa(ctx));
     printf("step      min %.2f  median %.2f  max %.2f ms  (%d steps)\n", what->timing.min_ms, what->timing.median_ms,
            what->timing.max_ms, what->timing.repetitions);
     if (isfinite(plan->predicted_ms))
@@ -79,6 +104,7 @@ static int print(const options *given, const pinion_context *ctx, const bench *w
         printf("placement %s, %d hand-overs, %lld bytes copied a step\n", plan->concurrent ? "concurrent" : "serial",
                plan->hand_overs, (long long)pinion_runner_get_info(what->runner).copied_bytes);
     printf("speed     %.1f images/s, %.1f GFLOP/s\n", 1e3 * what->batch / what->timing.median_ms, gflops);
+    print_power(&what->mean);
     printf("memory    arena %.1f MiB, in all %.1f MiB, process at its peak %.1f MiB\n",
            (double)plan->arena_bytes / 1048576, (double)plan->total_bytes / 1048576, peak_bytes / 1048576);
     if (plan->recomputed || plan->micro_batches > 1)
@@ -106,6 +132,8 @@ static int bench_network(pinion_context *ctx, const options *given, pinion_netwo
         status = pinion_runner_set_trace(what.runner, given->trace);
     if (status == PINION_OK)
         status = pinion_runner_input(what.runner, 0, &what.images, &what.labels);
+    if (status == PINION_OK)
+        status = pinion_power_create(ctx, NULL, &what.power);
     size_t logits_bytes = (size_t)what.batch * (size_t)info.output.c * sizeof *what.logits;
     if (status == PINION_OK)
         what.logits = malloc(logits_bytes);
@@ -118,14 +146,18 @@ static int bench_network(pinion_context *ctx, const options *given, pinion_netwo
         fill(&what, elements, info.output.c);
         pinion_measure_options measured = pinion_measure_options_default();
         measured.repetitions = given->reps;
+        measured.between = watch;
+        measured.between_user = &what;
         status = pinion_measure(ctx, step, &what, &measured, &what.timing);
         code = status < 0 ? report(ctx, status) : EXIT_DONE;
     }
     if (code == EXIT_DONE) {
+        what.mean = pinion_power_end(what.power);
         pinion_plan_info plan_info = pinion_plan_get_info(plan);
         code = print(given, ctx, &what, &plan_info);
     }
     free(what.logits);
+    pinion_power_destroy(what.power);
     pinion_runner_destroy(what.runner);
     pinion_plan_destroy(plan);
     return code;
@@ -139,7 +171,8 @@ int run_bench(const options *given)
     if (code != EXIT_DONE)
         return code;
     pinion_network *network = NULL;
-    int status = open_model(ctx, given->model, (pinion_shape){0, 0, 0}, given->classes, &network);
+    const pinion_network_options wanted = choose_network(given);
+    int status = open_model(ctx, given->model, &wanted, &network);
     code = status < 0 ? report(ctx, status) : bench_network(ctx, given, network, begin_ms);
     pinion_network_destroy(network);
     pinion_context_destroy(ctx);

@@ -67,6 +67,7 @@ pinion_plan_options choose_plan(const options *given, measuring *shown)
     chosen.unfused = given->no_fuse;
     chosen.processors = given->processors;
     chosen.place = given->place;
+    chosen.width = given->width;
     if (shown) {
         chosen.measuring = measuring_step;
         chosen.measuring_user = shown;

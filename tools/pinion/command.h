@@ -13,17 +13,27 @@
 /* Exit codes: the contract with scripts. */
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INPUT = 3, EXIT_MEMORY = 4, EXIT_INTERRUPTED = 130 };
 
+/* A list has one number a stage; the last holds for all further ones. */
+typedef struct number_list {
+    double at[PINION_MAX_STAGES];
+    int count;
+} number_list;
+
 /* Values of all options; which were given stands in `given`, a bit a row of the option table. */
 typedef struct options {
     const char *model, *data, *weights, *out, *resume, *log, *freeze, *val_split, *augment;
     const char *processors, *place, *trace, *plan_out;
-    int classes, batch, epochs, threads, reps;
+    int classes, batch, threads, reps;
+    int groups, connect, width, static_width, stage; /* 0: none given */
+    double deadline_ms, margin;
     int64_t steps, save_every;
     size_t mem_limit; /* 0: none; MEMORY_AUTO */
     uint64_t seed;
-    double lr, momentum, weight_decay, clip_norm, label_smoothing;
+    number_list epochs, lr;
+    double momentum, weight_decay, clip_norm, label_smoothing;
     int optimizer, schedule, pass, patience;
     bool json, man, completion, candidates, no_fuse, timeline, replan;
+    bool incremental, joint, finetune_joint;
     uint64_t given;
     char **inputs; /* arguments that are not options */
     int input_count;
@@ -35,6 +45,8 @@ enum option_type {
     OPTION_INT64,
     OPTION_SEED,
     OPTION_FLOAT,
+    OPTION_INT_LIST, /* "10,8,8" */
+    OPTION_FLOAT_LIST,
     OPTION_SIZE, /* bytes: "1000", "200M", "none" (0) or "auto" (MEMORY_AUTO) */
     OPTION_FLAG,
     OPTION_CHOICE
@@ -130,8 +142,10 @@ void measuring_end(measuring *state);
 /* What the options say of a plan; `shown` (NULL: nobody) hears of measuring. */
 pinion_plan_options choose_plan(const options *given, measuring *shown);
 
-/* A model from --model, else from a weights file's metadata, with the data set's or file's shape and classes. */
-int open_model(pinion_context *ctx, const char *model, pinion_shape input, int classes, pinion_network **out);
+/* What the options say of a network. */
+pinion_network_options choose_network(const options *given);
+/* A model of the zoo, a description's path, or the description itself. */
+int open_model(pinion_context *ctx, const char *model, const pinion_network_options *chosen, pinion_network **out);
 /* The network of a weights file with its weights loaded. */
 int open_weights(pinion_context *ctx, const char *path, const char *model, pinion_weights_file **file,
                  pinion_network **out);

@@ -6,12 +6,19 @@
 
 #include <string.h>
 
-int open_model(pinion_context *ctx, const char *model, pinion_shape input, int classes, pinion_network **out)
+int open_model(pinion_context *ctx, const char *model, const pinion_network_options *chosen, pinion_network **out)
 {
-    pinion_network_options chosen = {.input = input, .classes = classes};
     if (model[0] == '{')
-        return pinion_network_parse(ctx, model, strlen(model), "the model in the file", &chosen, out);
-    return pinion_network_open(ctx, model, &chosen, out);
+        return pinion_network_parse(ctx, model, strlen(model), "the model in the file", chosen, out);
+    return pinion_network_open(ctx, model, chosen, out);
+}
+
+pinion_network_options choose_network(const options *given)
+{
+    return (pinion_network_options){.classes = given->classes,
+                                    .groups = given->groups,
+                                    .connect = (enum pinion_connect)given->connect,
+                                    .like_width = given->static_width};
 }
 
 int open_weights(pinion_context *ctx, const char *path, const char *model, pinion_weights_file **file,
@@ -29,7 +36,11 @@ int open_weights(pinion_context *ctx, const char *path, const char *model, pinio
         pinion_weights_close(opened);
         return usage_error("%s does not say which model it is of: --model is missing", path);
     }
-    code = open_model(ctx, model, metadata->input, metadata->class_count, &network);
+    const pinion_network_options chosen = {.input = metadata->input,
+                                           .classes = metadata->class_count,
+                                           .groups = metadata->groups,
+                                           .connect = metadata->connect};
+    code = open_model(ctx, model, &chosen, &network);
     if (code == PINION_OK)
         code = pinion_weights_load(network, opened, NULL);
     if (code < 0) {

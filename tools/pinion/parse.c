@@ -28,7 +28,6 @@ static void fill_defaults(options *out)
 {
     pinion_train_options train = pinion_train_options_default();
     *out = (options){
-        .epochs = train.epochs,
         .seed = train.seed,
         .momentum = (double)train.momentum,
         .weight_decay = (double)train.weight_decay,
@@ -102,6 +101,27 @@ static int parse_float(const option *row, const char *text, double *out)
     return EXIT_DONE;
 }
 
+/* Numbers separated by commas. */
+static int parse_list(const option *row, const char *text, bool whole, number_list *out)
+{
+    int code = EXIT_DONE;
+    *out = (number_list){.count = 0};
+    for (bool more = true; more && code == EXIT_DONE; out->count++) {
+        char word[64];
+        size_t length = strcspn(text, ",");
+        int64_t integer = 0;
+        if (out->count == PINION_MAX_STAGES)
+            return usage_error("%s: more than %d values", row->name, (int)PINION_MAX_STAGES);
+        snprintf(word, sizeof word, "%.*s", (int)(length < sizeof word ? length : sizeof word - 1), text);
+        code = whole ? parse_integer(row, word, &integer) : parse_float(row, word, &out->at[out->count]);
+        if (whole)
+            out->at[out->count] = (double)integer;
+        more = text[length] == ',';
+        text += length + more;
+    }
+    return code;
+}
+
 static int parse_size(const option *row, const char *text, size_t *out)
 {
     static const char units[] = "KMG";
@@ -164,6 +184,9 @@ static int set_value(const option *row, const char *text, options *out)
         return parse_seed(row, text, (uint64_t *)(void *)field);
     case OPTION_FLOAT:
         return parse_float(row, text, (double *)(void *)field);
+    case OPTION_INT_LIST:
+    case OPTION_FLOAT_LIST:
+        return parse_list(row, text, row->type == OPTION_INT_LIST, (number_list *)(void *)field);
     case OPTION_SIZE:
         return parse_size(row, text, (size_t *)(void *)field);
     case OPTION_FLAG:
@@ -230,6 +253,20 @@ static int check_required(const verb *which, const options *out)
     return EXIT_DONE;
 }
 
+/* What belongs to --groups wants it; train, whose weights may say it, looks by itself. */
+static int check_groups(const verb *which, const options *out)
+{
+    if (which->bit == VERB_TRAIN)
+        return EXIT_DONE;
+    if (!out->groups && (was_given(out, "--connect") || was_given(out, "--static")))
+        return usage_error("%s: %s: --groups is missing", which->name,
+                           was_given(out, "--static") ? "--static" : "--connect");
+    if (out->static_width > out->groups)
+        return usage_error("%s: --static: there is no width %d: --groups is %d", which->name, out->static_width,
+                           out->groups);
+    return EXIT_DONE;
+}
+
 int parse_options(const verb *which, int argc, char **argv, options *out)
 {
     fill_defaults(out);
@@ -253,7 +290,8 @@ int parse_options(const verb *which, int argc, char **argv, options *out)
     if (out->input_count > 0 && !*which->operands)
         return usage_error("%s: unexpected argument '%s' (see: pinion help %s)", which->name, out->inputs[0],
                            which->name);
-    return check_required(which, out);
+    int code = check_required(which, out);
+    return code == EXIT_DONE ? check_groups(which, out) : code;
 }
 
 bool was_given(const options *given, const char *name)

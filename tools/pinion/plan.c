@@ -72,15 +72,16 @@ static int print_json(const pinion_plan *plan)
         json_array_append_new(tasks, print_task(plan, i, &task));
     pinion_plan_info info = pinion_plan_get_info(plan);
     pinion_comparison compared = pinion_plan_get_comparison(plan);
-    return print_json_line(json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:i, s:I, s:I, s:I, s:i, s:i, s:i, s:f}", "tasks", tasks,
-        "predicted_ms", json_number(info.predicted_ms), "single", list_single(plan), "bound_ms",
-        json_number(compared.bound_ms), "greedy_ms", json_number(compared.greedy_ms), "layerwise_ms",
-        json_number(compared.layerwise_ms), "serial_ms", json_number(compared.serial_ms), "concurrent_ms",
-        json_number(compared.concurrent_ms), "uncut_ms", json_number(compared.uncut_ms), "concurrent", info.concurrent,
-        "hand_overs", info.hand_overs, "arena_bytes", (json_int_t)info.arena_bytes, "total_bytes",
-        (json_int_t)info.total_bytes, "macs", (json_int_t)info.macs, "recomputed", info.recomputed, "micro_batches",
-        info.micro_batches, "measured_tasks", info.measured_tasks, "measuring_ms", info.measuring_ms));
+    return print_json_line(
+        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:i, s:I, s:I, s:I, s:i, s:i, s:i, s:f, s:i}",
+                  "tasks", tasks, "predicted_ms", json_number(info.predicted_ms), "single", list_single(plan),
+                  "bound_ms", json_number(compared.bound_ms), "greedy_ms", json_number(compared.greedy_ms),
+                  "layerwise_ms", json_number(compared.layerwise_ms), "serial_ms", json_number(compared.serial_ms),
+                  "concurrent_ms", json_number(compared.concurrent_ms), "uncut_ms", json_number(compared.uncut_ms),
+                  "concurrent", info.concurrent, "hand_overs", info.hand_overs, "arena_bytes",
+                  (json_int_t)info.arena_bytes, "total_bytes", (json_int_t)info.total_bytes, "macs",
+                  (json_int_t)info.macs, "recomputed", info.recomputed, "micro_batches", info.micro_batches,
+                  "measured_tasks", info.measured_tasks, "measuring_ms", info.measuring_ms, "width", info.width));
 }
 
 int run_plan(const options *given)
@@ -95,7 +96,8 @@ int run_plan(const options *given)
     measuring_begin(&shown);
     pinion_plan_options chosen = choose_plan(given, &shown);
     chosen.compare = 1;
-    int status = open_model(ctx, given->model, (pinion_shape){0, 0, 0}, given->classes, &network);
+    const pinion_network_options wanted = choose_network(given);
+    int status = open_model(ctx, given->model, &wanted, &network);
     if (status == PINION_OK)
         status = pinion_plan_create(network, &chosen, &plan);
     measuring_end(&shown);

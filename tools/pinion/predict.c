@@ -6,14 +6,17 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { SHOWN_CLASSES = 5 };
+enum { SHOWN_CLASSES = 5, WARM_UP = 4 };
 
 typedef struct predictor {
     pinion_context *ctx;
+    const options *given;
     const pinion_weights_metadata *metadata;
     pinion_shape input;
     int classes;
+    bool cut; /* the network is a dynamic one */
     pinion_plan *plan;
     pinion_runner *runner;
     unsigned char *pixels;
@@ -21,11 +24,43 @@ typedef struct predictor {
     float *probabilities;
 } predictor;
 
+/* Inference; of a dynamic network, as the options say. */
+static int infer(predictor *state, pinion_anytime_result *result)
+{
+    const pinion_anytime_options chosen = {.deadline_ms = state->given->deadline_ms,
+                                           .margin = (float)state->given->margin};
+    if (!state->cut)
+        return pinion_runner_infer(state->runner, state->image, 1, state->probabilities);
+    return pinion_runner_infer_anytime(state->runner, state->image, 1, &chosen, state->probabilities, result);
+}
+
+/* Weights are prepared, and it becomes known how long groups take, before the first image. */
+static int warm_up(predictor *state)
+{
+    const pinion_anytime_options chosen = {.deadline_ms = 0};
+    int status = PINION_OK;
+    for (int i = 0; i < WARM_UP && status == PINION_OK && state->given->deadline_ms > 0; i++)
+        status = pinion_runner_infer_anytime(state->runner, state->image, 1, &chosen, state->probabilities, NULL);
+    return status;
+}
+
+static int check_cut(const predictor *state, const char *name)
+{
+    static const char *const wanted[] = {"--width", "--deadline-ms", "--margin"};
+    for (int i = 0; i < 3 && !state->cut; i++)
+        if (was_given(state->given, wanted[i]))
+            return usage_error("%s: network '%s' is not cut into groups", wanted[i], name);
+    return EXIT_DONE;
+}
+
 static int predictor_init(predictor *state, const pinion_network *network)
 {
     pinion_network_info info = pinion_network_get_info(network);
     state->input = info.input;
     state->classes = info.output.c;
+    state->cut = info.groups > 0;
+    if (check_cut(state, info.name) != EXIT_DONE)
+        return EXIT_USAGE;
     if (info.input.c != 3)
         return usage_error("predict: the model wants %d channels: images have 3", info.input.c);
     pinion_plan_options chosen = pinion_plan_options_default();
@@ -34,6 +69,8 @@ static int predictor_init(predictor *state, const pinion_network *network)
         status = pinion_runner_create(state->plan, &state->runner);
     if (status == PINION_OK)
         status = pinion_runner_input(state->runner, 0, &state->image, NULL);
+    if (status == PINION_OK && state->given->width)
+        status = pinion_runner_set_width(state->runner, state->given->width);
     if (status < 0)
         return report(state->ctx, status);
     size_t values = (size_t)info.input.h * (size_t)info.input.w * 3;
@@ -43,7 +80,9 @@ static int predictor_init(predictor *state, const pinion_network *network)
         fprintf(stderr, "pinion: out of memory: %zu values of an image\n", values);
         return EXIT_MEMORY;
     }
-    return EXIT_DONE;
+    memset(state->image, 0, values * sizeof *state->image);
+    status = warm_up(state);
+    return status < 0 ? report(state->ctx, status) : EXIT_DONE;
 }
 
 static void predictor_fini(predictor *state)
@@ -86,6 +125,20 @@ static void class_name(const predictor *state, int index, char *buffer, size_t b
         snprintf(buffer, bytes, "class %d", index);
 }
 
+static json_t *describe(const predictor *state, const char *path, json_t *classes, const pinion_anytime_result *reached)
+{
+    static const char *const stops[] = {
+        [PINION_STOP_WIDTH] = "width", [PINION_STOP_DEADLINE] = "deadline", [PINION_STOP_MARGIN] = "margin"};
+    json_t *prediction = json_pack("{s:o, s:o}", "input", json_text(path), "classes", classes);
+    json_t *how = state->cut ? json_pack("{s:i, s:s, s:f, s:b}", "width", reached->width, "stopped",
+                                         stops[reached->stopped], "ms", reached->ms, "late", reached->late)
+                             : NULL;
+    if (how)
+        json_object_update(prediction, how);
+    json_decref(how);
+    return prediction;
+}
+
 /* Classifies one image and prints or appends its classes. */
 static int predict(predictor *state, const char *path, json_t *list)
 {
@@ -97,7 +150,8 @@ static int predict(predictor *state, const char *path, json_t *list)
         float mean = state->metadata->mean[i % 3], std = state->metadata->std[i % 3];
         state->image[i] = ((float)state->pixels[i] / 255.0f - mean) / (std > 0 ? std : 1.0f);
     }
-    status = pinion_runner_infer(state->runner, state->image, 1, state->probabilities);
+    pinion_anytime_result reached = {0};
+    status = infer(state, &reached);
     if (status < 0)
         return report(state->ctx, status);
     for (int i = 0; i < state->classes; i++)
@@ -120,12 +174,14 @@ static int predict(predictor *state, const char *path, json_t *list)
         if (!list)
             printf("%s %s %.1f %%", rank ? "," : "", name, 100 * (double)probability);
     }
-    if (list)
-        json_array_append_new(list, json_pack("{s:o, s:o}", "input", json_text(path), "classes", classes));
-    else {
-        printf("\n");
-        json_decref(classes);
+    if (list) {
+        json_array_append_new(list, describe(state, path, classes, &reached));
+        return EXIT_DONE;
     }
+    if (state->cut)
+        printf("  (width %d, %.2f ms%s)", reached.width, reached.ms, reached.late ? ", late" : "");
+    printf("\n");
+    json_decref(classes);
     return EXIT_DONE;
 }
 
@@ -133,7 +189,7 @@ int run_predict(const options *given)
 {
     if (given->input_count == 0)
         return usage_error("predict: an image is missing (see: pinion help predict)");
-    predictor state = {0};
+    predictor state = {.given = given};
     int code = open_context(given, &state.ctx);
     if (code != EXIT_DONE)
         return code;

@@ -47,7 +47,8 @@ int run_profile(const options *given)
     pinion_plan *plan = NULL;
     measuring_begin(&shown);
     const pinion_plan_options chosen = choose_plan(given, &shown);
-    int status = open_model(ctx, given->model, (pinion_shape){0, 0, 0}, given->classes, &network);
+    const pinion_network_options wanted = choose_network(given);
+    int status = open_model(ctx, given->model, &wanted, &network);
     if (status == PINION_OK)
         status = pinion_plan_create(network, &chosen, &plan);
     measuring_end(&shown);

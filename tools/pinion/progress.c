@@ -105,6 +105,20 @@ static void log_line(progress *state, json_t *line)
     json_decref(line);
 }
 
+/* NULL where a training has one stage. */
+static json_t *stage_number(int stage, int stages)
+{
+    return stages > 1 ? json_integer(stage) : NULL;
+}
+
+static json_t *width_list(const pinion_epoch_report *epoch)
+{
+    json_t *list = epoch->widths ? json_array() : NULL;
+    for (int i = 0; i < epoch->widths; i++)
+        json_array_append_new(list, json_number(epoch->top1_per_width[i]));
+    return list;
+}
+
 static void format_time(double seconds, char *buffer, size_t bytes)
 {
     long whole = lround(seconds);
@@ -114,13 +128,24 @@ static void format_time(double seconds, char *buffer, size_t bytes)
         snprintf(buffer, bytes, "%ld:%02ld", whole / 60, whole % 60);
 }
 
+void progress_stage(progress *state, const pinion_stage_report *stage)
+{
+    wipe_bar(state);
+    state->stage[0] = '\0';
+    if (stage->stages > 1)
+        snprintf(state->stage, sizeof state->stage, "stage %d/%d width %d ", stage->stage, stage->stages, stage->width);
+    else if (stage->width)
+        snprintf(state->stage, sizeof state->stage, "width %d ", stage->width);
+}
+
 void progress_step(void *user, const pinion_step_report *step)
 {
     progress *state = user;
-    log_line(state, json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "step", (json_int_t)step->step, "epoch",
-                              (json_int_t)step->epoch, "loss", json_number((double)step->loss), "lr",
-                              json_number((double)step->learning_rate), "step_ms", json_number(step->step_ms),
-                              "wait_ms", json_number(step->wait_ms), "images_per_s", json_number(step->images_per_s)));
+    log_line(state, json_pack("{s:I, s:o*, s:I, s:o, s:o, s:o, s:o, s:o}", "step", (json_int_t)step->done, "stage",
+                              stage_number(step->stage, step->stages), "epoch", (json_int_t)step->epoch, "loss",
+                              json_number((double)step->loss), "lr", json_number((double)step->learning_rate),
+                              "step_ms", json_number(step->step_ms), "wait_ms", json_number(step->wait_ms),
+                              "images_per_s", json_number(step->images_per_s)));
     state->rate = state->rate > 0 ? 0.9 * state->rate + 0.1 * step->images_per_s : step->images_per_s;
 
     double now = now_ms(), interval = state->terminal ? bar_interval_ms : line_interval_ms;
@@ -131,7 +156,7 @@ void progress_step(void *user, const pinion_step_report *step)
     char left[32];
     format_time(state->rate > 0 ? (double)(step->steps - step->step) * batch / state->rate : 0, left, sizeof left);
     if (!state->terminal) {
-        fprintf(stderr, "step %lld/%lld loss %.4f %.1f images/s %s left\n", (long long)step->step,
+        fprintf(stderr, "%sstep %lld/%lld loss %.4f %.1f images/s %s left\n", state->stage, (long long)step->step,
                 (long long)step->steps, (double)step->loss, state->rate, left);
         return;
     }
@@ -141,7 +166,7 @@ void progress_step(void *user, const pinion_step_report *step)
         bar[i] = i < filled ? '#' : '.';
     bar[BAR_WIDTH] = '\0';
     wipe_bar(state);
-    state->bar_columns = fprintf(stderr, "[%s] %lld/%lld  loss %.4f  %.1f images/s  %s left", bar,
+    state->bar_columns = fprintf(stderr, "%s[%s] %lld/%lld  loss %.4f  %.1f images/s  %s left", state->stage, bar,
                                  (long long)step->step, (long long)step->steps, (double)step->loss, state->rate, left);
     fflush(stderr);
 }
@@ -149,17 +174,21 @@ void progress_step(void *user, const pinion_step_report *step)
 void progress_epoch(void *user, const pinion_epoch_report *epoch)
 {
     progress *state = user;
-    log_line(state, json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "epoch", (json_int_t)epoch->epoch, "epochs",
-                              (json_int_t)epoch->epochs, "loss", json_number(epoch->loss), "top1",
-                              json_number(epoch->top1), "validation_top1", json_number(epoch->validation_top1),
-                              "seconds", json_number(epoch->seconds), "wait_share", json_number(epoch->wait_share)));
+    log_line(state, json_pack("{s:I, s:I, s:o*, s:o, s:o, s:o*, s:o, s:o, s:o}", "epoch", (json_int_t)epoch->epoch,
+                              "epochs", (json_int_t)epoch->epochs, "stage", stage_number(epoch->stage, epoch->stages),
+                              "loss", json_number(epoch->loss), "top1", json_number(epoch->top1), "top1_per_width",
+                              width_list(epoch), "validation_top1", json_number(epoch->validation_top1), "seconds",
+                              json_number(epoch->seconds), "wait_share", json_number(epoch->wait_share)));
     wipe_bar(state);
     char top1[32] = "unavailable", time[32];
     if (isfinite(epoch->top1))
         snprintf(top1, sizeof top1, "%.2f", epoch->top1);
     format_time(epoch->seconds, time, sizeof time);
-    fprintf(stderr, "epoch %lld/%lld loss %.4f top1 %s time %s\n", (long long)epoch->epoch, (long long)epoch->epochs,
-            epoch->loss, top1, time);
+    fprintf(stderr, "%sepoch %lld/%lld loss %.4f top1 %s", state->stage, (long long)epoch->epoch,
+            (long long)epoch->epochs, epoch->loss, top1);
+    for (int i = 0; i < epoch->widths && epoch->widths > 1; i++)
+        fprintf(stderr, "%s%.2f", i ? " " : " widths ", epoch->top1_per_width[i]);
+    fprintf(stderr, " time %s\n", time);
 }
 
 void progress_changed(void *user, const pinion_change_report *change)

@@ -14,6 +14,7 @@ typedef struct progress {
     double last_ms;  /* when something was last shown */
     double rate;     /* images a second, smoothed */
     FILE *log;       /* NULL: none */
+    char stage[48];  /* what a line says of the stage: "stage 2/4 width 2 "; "": there is none */
     bool log_failed; /* said once */
 } progress;
 
@@ -23,6 +24,9 @@ void progress_begin(progress *state);
 int progress_open_log(progress *state, const char *path, int64_t keep, int64_t step);
 /* Wipes the bar and closes the log. EXIT_FAILED when the log could not be written. */
 int progress_end(progress *state);
+
+/* A stage begins. */
+void progress_stage(progress *state, const pinion_stage_report *stage);
 
 /* Callbacks of the trainer; user is the progress. */
 void progress_step(void *user, const pinion_step_report *step);

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Accuracy per width of dynamic networks, beside the networks that they stand in for.
+
+Trains, for each seed: the groups of `alexnet-cifar` one after another
+(incremental), all widths at once (joint), and joint after incremental, as towers
+and nested; networks of their own with the multiply-adds of each width
+(static); and the ungrouped network (dense).  All have the same total of epochs.
+1,000 images are held back from training; the weights that are best on them are
+kept.  With --test these are evaluated on the test part, once.
+
+    python bench/dynamic.py --pinion build/pinion --data shared/data/cifar10 --results DIR [--test]
+
+Results are kept in --results, a folder a run; runs whose result is there are not
+repeated.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from statistics import mean, stdev
+
+MODEL, GROUPS, BATCH, HELD_BACK = "alexnet-cifar", 4, 64, 1000
+CONNECTIONS = ("towers", "nested")
+LR = 0.05
+JOINT_LR = 0.02  # of the joint epochs behind incremental ones
+
+
+def runs(epochs):
+    """{name: list of the option lists of its commands}; a command begins from the weights of the one before it."""
+    each = str(epochs // GROUPS)
+    most, rest = str(epochs // 2 // GROUPS), str(epochs - epochs // 2)
+    found = {"dense": [["--epochs", str(epochs)]]}
+    for connect in CONNECTIONS:
+        cut = ["--groups", str(GROUPS), "--connect", connect]
+        found[connect + " incremental"] = [cut + ["--incremental", "--epochs", each]]
+        found[connect + " joint"] = [cut + ["--joint", "--epochs", str(epochs)]]
+        found[connect + " incremental + joint"] = [
+            cut + ["--incremental", "--epochs", most],
+            cut + ["--finetune-joint", "--epochs", rest, "--lr", str(JOINT_LR)],
+        ]
+        for width in range(1, GROUPS + 1):
+            found[f"{connect} static({width})"] = [cut + ["--static", str(width), "--epochs", str(epochs)]]
+    return found
+
+
+def call(command):
+    """Run a command with its progress on our standard error; returns its last line of output as JSON."""
+    print("$ " + " ".join(command), file=sys.stderr, flush=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{command[0]} ended with exit code {done.returncode}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def keep(path, value):
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(value, indent=1) + "\n")
+    partial.replace(path)
+
+
+def train(options, folder, commands, seed):
+    """The results of the commands of a run; the last one's best weights stay in the folder."""
+    results, before = [], None
+    for number, extra in enumerate(commands):
+        out = folder / f"{number}.safetensors"
+        command = [options.pinion, "train", "--model", MODEL, "--data", f"cifar10:{options.data}"]
+        command += ["--val-split", str(HELD_BACK), "--batch", str(BATCH), "--seed", str(seed)]
+        command += ["--schedule", "onecycle", "--threads", str(options.threads), "--out", str(out), "--json"]
+        if "--lr" not in extra:
+            command += ["--lr", str(LR)]
+        if before:
+            command += ["--weights", str(before)]
+        results.append(call(command + extra))
+        before = folder / f"{number}.best.safetensors"
+    return {"runs": results, "weights": before.name, "seconds": sum(r.get("seconds", 0) for r in results)}
+
+
+def run(options, name, commands, seed):
+    folder = options.results / f"{name.replace(' ', '-')}-seed{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    trained, tested = folder / "trained.json", folder / "tested.json"
+    if not trained.exists() and not options.no_runs:
+        keep(trained, train(options, folder, commands, seed))
+    if not trained.exists():
+        return None
+    result = json.loads(trained.read_text())
+    if options.test and not tested.exists():
+        weights = folder / result["weights"]
+        keep(tested, call([options.pinion, "eval", "--weights", str(weights), "--data", f"cifar10:{options.data}", "--json"]))
+    return json.loads(tested.read_text()) if tested.exists() else {"best": result["runs"][-1].get("best_top1")}
+
+
+def cell(values):
+    spread = f" ± {stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{mean(values):.2f}{spread}"
+
+
+def show(table, seeds):
+    print(f"{MODEL}, {GROUPS} groups: top-1 on the test part, mean and standard deviation of seeds {seeds}\n")
+    print("| network | " + " | ".join(f"width {w}" for w in range(1, GROUPS + 1)) + " |")
+    print("|---" * (GROUPS + 1) + "|")
+    for name, results in table.items():
+        tested = [r for r in results if r and "top1" in r]
+        if not tested:
+            best = [r["best"] for r in results if r and r.get("best") is not None]
+            print(f"| {name} | best on the held-back images: {cell(best)} |" if best else f"| {name} | not there |")
+        elif tested[0].get("top1_per_width"):
+            print(f"| {name} | " + " | ".join(cell(v) for v in zip(*(r["top1_per_width"] for r in tested))) + " |")
+        else:
+            print(f"| {name} | {cell([r['top1'] for r in tested])} |")
+    print("\nSummed confidence of the right class, per cent of the images:\n")
+    for name, results in table.items():
+        tested = [r for r in results if r and r.get("confidence_per_width")]
+        if tested:
+            shares = zip(*([100 * c / r["count"] for c in r["confidence_per_width"]] for r in tested))
+            print(f"| {name} | " + " | ".join(cell(v) for v in shares) + " |")
+
+
+def parse_options():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pinion", default="build/pinion", help="the command")
+    parser.add_argument("--data", required=True, help="folder of CIFAR-10 in its binary version")
+    parser.add_argument("--results", type=Path, required=True)
+    parser.add_argument("--epochs", type=int, default=48, help="in all, of every run")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    parser.add_argument("--only", nargs="+", help="names of runs")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--test", action="store_true", help="evaluate on the test part")
+    parser.add_argument("--no-runs", action="store_true", help="only report what is there")
+    return parser.parse_args()
+
+
+def main():
+    options = parse_options()
+    chosen = {name: commands for name, commands in runs(options.epochs).items() if not options.only or name in options.only}
+    table = {name: [] for name in chosen}
+    for seed in options.seeds:
+        for name, commands in chosen.items():
+            table[name].append(run(options, name, commands, seed))
+    show(table, ", ".join(map(str, options.seeds)))
+
+
+if __name__ == "__main__":
+    main()
