@@ -116,7 +116,7 @@ static float *answer_of(const call *c, int width)
 
 static bool is_row_sure(const float *logits, size_t classes, double margin)
 {
-    double best = -INFINITY, second = -INFINITY, sum = 0;
+    double best = -(double)INFINITY, second = best, sum = 0;
     for (size_t i = 0; i < classes; i++) {
         const double value = (double)logits[i];
         second = value > best ? best : fmax(second, value);
