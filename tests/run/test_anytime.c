@@ -103,7 +103,7 @@ static void test_deadlines(void **state)
             assert_int_equal(run(&w, 3.9, 0, &expected).late, 0);
             assert_true(fabs(run(&w, 7.9, 0, &expected).ms - 4.0) < 1e-6);
             expect(&w, 1e300, &expected, 4, PINION_STOP_WIDTH);
-            expect(&w, INFINITY, &expected, 4, PINION_STOP_WIDTH);
+            expect(&w, (double)INFINITY, &expected, 4, PINION_STOP_WIDTH);
             assert_int_equal(pinion_runner_set_width(b.m.runner, 2), PINION_OK);
             expect(&w, 7.9, &expected, 2, PINION_STOP_WIDTH);
             end_bed(&b);
