@@ -42,8 +42,8 @@ typedef struct pinion_plan_options {
      * same bits as a plan without limit. Then the batch is cut into the smallest number of equal parts
      * ("micro-batches") that fits: forward and backward run part after part, the gradients of parameters add up, and
      * the updates follow the last part. The loss is the mean over the batch, but batch normalisation's statistics are
-     * those of a part, and running statistics move with every part. In inference cutting the batch changes nothing but
-     * the time. */
+     * those of a part, and running statistics move with every part. In inference cutting the batch changes only the
+     * time, and last bits where parts run by other kernels than the whole. */
     size_t memory_limit;
 
     /* Training: within the limit, activations are computed once more also without need, up to so much of a step's time

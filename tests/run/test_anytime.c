@@ -88,7 +88,7 @@ static void test_deadlines(void **state)
     (void)state;
     pinion_context *ctx = make_context();
     for (int connect = PINION_TOWERS; connect <= PINION_NESTED; connect++) {
-        const answers expected = find_answers(ctx, (enum pinion_connect)connect, MOST_BATCH);
+        const answers expected = find_answers(ctx, (enum pinion_connect)connect, MOST_BATCH, 1);
         for (int where = 0; where < PLACES; where++) {
             bed b = make_bed(ctx, (enum pinion_connect)connect, (enum where)where, MOST_BATCH, 1);
             watch w = make_watch(&b, 1, 1, 2, 4);
@@ -118,7 +118,7 @@ static void test_micro_batches(void **state)
 {
     (void)state;
     pinion_context *ctx = make_context();
-    const answers expected = find_answers(ctx, PINION_NESTED, MOST_BATCH);
+    const answers expected = find_answers(ctx, PINION_NESTED, MOST_BATCH, 3);
     for (int where = 0; where < PLACES; where++)
         for (int count = MOST_BATCH; count >= MOST_BATCH - 1; count--) {
             bed b = make_bed(ctx, PINION_NESTED, (enum where)where, MOST_BATCH, 3);
@@ -194,7 +194,7 @@ static void test_jumps(void **state)
     static const int64_t hour = 3600 * (int64_t)1000000000;
     const int64_t targets[] = {hour, -hour, INT64_MAX, INT64_MIN, 1};
     pinion_context *ctx = make_context();
-    const answers expected = find_answers(ctx, PINION_TOWERS, 2);
+    const answers expected = find_answers(ctx, PINION_TOWERS, 2, 1);
     for (int where = ON_CPU; where <= ON_COPIED; where += ON_COPIED)
         for (int to = 0; to < 5; to++)
             for (int at = 1; at <= GROUPS; at++) {
@@ -298,9 +298,9 @@ static void test_margin(void **state)
 {
     (void)state;
     pinion_context *ctx = make_context();
-    const answers expected = find_answers(ctx, PINION_NESTED, MOST_BATCH);
     int reached[GROUPS + 1] = {0};
-    for (int parts = 1; parts <= 3; parts += 2)
+    for (int parts = 1; parts <= 3; parts += 2) {
+        const answers expected = find_answers(ctx, PINION_NESTED, MOST_BATCH, parts);
         for (int count = 1; count <= MOST_BATCH; count++) {
             bed b = make_bed(ctx, PINION_NESTED, ON_CPU, MOST_BATCH, parts);
             watch w = make_watch(&b, 1, 1, 1, 1);
@@ -316,6 +316,7 @@ static void test_margin(void **state)
             }
             end_bed(&b);
         }
+    }
     assert_true(reached[1] > 0 && reached[2] + reached[3] > 0 && reached[GROUPS] > 0);
     pinion_context_destroy(ctx);
 }

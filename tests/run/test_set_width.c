@@ -41,14 +41,15 @@ static void test_bits(void **state)
     (void)state;
     pinion_context *ctx = make_context();
     for (int connect = PINION_TOWERS; connect <= PINION_NESTED; connect++) {
-        const answers expected = find_answers(ctx, (enum pinion_connect)connect, MOST_BATCH);
-        for (int where = 0; where < PLACES; where++)
-            for (int parts = 1; parts <= 3; parts++) {
+        for (int parts = 1; parts <= 3; parts++) {
+            const answers expected = find_answers(ctx, (enum pinion_connect)connect, MOST_BATCH, parts);
+            for (int where = 0; where < PLACES; where++) {
                 bed b = make_bed(ctx, (enum pinion_connect)connect, (enum where)where, MOST_BATCH, parts);
                 assert_int_equal(b.m.plan->micro_batches, parts);
                 check_widths(&b, &expected, MOST_BATCH);
                 end_bed(&b);
             }
+        }
     }
     pinion_context_destroy(ctx);
 }
@@ -58,9 +59,9 @@ static void test_slots(void **state)
 {
     (void)state;
     pinion_context *ctx = make_context();
-    const answers expected = find_answers(ctx, PINION_NESTED, MOST_BATCH);
-    for (int where = 0; where < PLACES; where++)
-        for (int parts = 1; parts <= 2; parts++) {
+    for (int parts = 1; parts <= 2; parts++) {
+        const answers expected = find_answers(ctx, PINION_NESTED, MOST_BATCH, parts);
+        for (int where = 0; where < PLACES; where++) {
             bed b = make_bed(ctx, PINION_NESTED, (enum where)where, MOST_BATCH, parts);
             float found[MOST_BATCH * ANSWERS], *images;
             assert_int_equal(pinion_runner_input(b.m.runner, 0, &images, NULL), PINION_OK);
@@ -73,6 +74,7 @@ static void test_slots(void **state)
             }
             end_bed(&b);
         }
+    }
     pinion_context_destroy(ctx);
 }
 

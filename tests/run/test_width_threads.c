@@ -71,7 +71,7 @@ static void check_inferences(bed *b, const answers *all, bool releases, int *see
 static void check(enum where where, bool releases)
 {
     pinion_context *ctx = make_context();
-    const answers all = find_answers(ctx, PINION_NESTED, MOST_BATCH);
+    const answers all = find_answers(ctx, PINION_NESTED, MOST_BATCH, 1);
     bed b = make_bed(ctx, PINION_NESTED, where, MOST_BATCH, 1);
     setter setters[SETTERS];
     pthread_t threads[SETTERS];

@@ -105,17 +105,18 @@ static inline void infer_at(bed *b, int width, int count, float *logits)
         fail_msg("width %d: %s", width, pinion_context_error(b->m.ctx));
 }
 
-/* What networks of each width give that have no other groups: by width, image, class. */
+/* What networks of each width give that have no other groups: by width, image, class. Parts of a batch may run by other
+ * kernels than the whole of it, so the answers are those of as many micro-batches. */
 typedef struct answers {
     float at[GROUPS][MOST_BATCH * ANSWERS];
 } answers;
 
-static inline answers find_answers(pinion_context *ctx, enum pinion_connect connect, int batch)
+static inline answers find_answers(pinion_context *ctx, enum pinion_connect connect, int batch, int parts)
 {
     answers all;
     for (int width = 1; width <= GROUPS; width++) {
         const pinion_plan_options options = infer_options(batch, width);
-        bed b = make_bed_of(make_cut(ctx, GROUPS, connect), ON_CPU, &options, 0);
+        bed b = make_bed_of(make_cut(ctx, GROUPS, connect), ON_CPU, &options, parts);
         assert_int_equal(b.m.plan->width, width);
         infer_at(&b, width, batch, all.at[width - 1]);
         end_bed(&b);
