@@ -61,7 +61,7 @@ static void check_training(pinion_context *ctx, const cut_kind *kind, int stage,
     pinion_plan_options options = training_options(BATCH);
     options.stage = stage;
     options.joint = stage == 0;
-    double largest = 0;
+    float largest = 0;
     machine sliced = make_sliced(ctx, kind, &options, cut, domain);
     machine whole = make_single(make_cut(ctx, kind), &options, NULL, true);
     const float found = step(&sliced, 0), expected = step(&whole, 0);
@@ -70,14 +70,15 @@ static void check_training(pinion_context *ctx, const cut_kind *kind, int stage,
     for (int p = 0; p < (int)whole.network->param_count; p++) {
         const float *velocity = pinion__runner_moment(whole.runner, p, 0);
         for (size_t e = 0; velocity && e < whole.network->params[p].bytes / sizeof(float); e++)
-            largest = fmax(largest, fabs((double)velocity[e]));
+            if (fabsf(velocity[e]) > largest)
+                largest = fabsf(velocity[e]);
     }
-    assert_true(largest > 1e-3);
+    assert_true(largest > 1e-3f);
     for (int p = 0; p < (int)whole.network->param_count; p++) {
         const float *velocity = pinion__runner_moment(whole.runner, p, 0);
         if (velocity)
             expect_near(pinion__runner_moment(sliced.runner, p, 0), velocity,
-                        whole.network->params[p].bytes / sizeof(float), largest, whole.network->params[p].name);
+                        whole.network->params[p].bytes / sizeof(float), (double)largest, whole.network->params[p].name);
     }
     end(&sliced);
     end(&whole);
