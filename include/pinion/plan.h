@@ -82,6 +82,7 @@ typedef struct pinion_plan_options {
      * groups are trained for the full width. */
     int stage;
     int joint;
+    float distillation_weight; /* joint: of each narrower width's loss beside that of the full width, which counts 1 */
     /* With a stage: the logits of the frozen groups are the caller's (pinion_runner_step_options.prior) and not
      * computed. For towers on processors of the host, in one micro-batch. */
     int prior;
@@ -95,7 +96,7 @@ typedef struct pinion_plan_options {
     const char *freeze; /* layers that are not trained, as --freeze; NULL: none */
 } pinion_plan_options;
 
-/* Inference at batch 1; sgd, momentum 0.9, weight decay 5e-4. */
+/* Inference at batch 1; sgd, momentum 0.9, weight decay 5e-4, distillation weight 1. */
 pinion_plan_options pinion_plan_options_default(void);
 
 /* Plans a step of `network` (borrowed, must outlive the plan) on this machine's processors. PINION_EINVAL: a batch out

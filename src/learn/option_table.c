@@ -83,6 +83,7 @@ static const field fields[] = {
     LATER_FIELD("place", STRING, place),
     LATER_FIELD("stage", INT, stage),
     LATER_FIELD("joint", INT, joint),
+    LATER_FIELD("distillation-weight", REAL, distillation_weight),
     STAGED_FIELD("patience", INT, patience), /* later stages are planned after resuming, too */
 };
 

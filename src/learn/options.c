@@ -25,6 +25,7 @@ pinion_train_options pinion_train_options_default(void)
         .schedule = PINION_SCHEDULE_ONECYCLE,
         .augment = -1,
         .seed = 1,
+        .distillation_weight = 1,
     };
 }
 
@@ -64,6 +65,8 @@ static int check_rates(pinion_context *ctx, const pinion_train_options *o)
                    "clip-norm is %g; expected 0 or a positive number", (double)o->clip_norm);
     PINION_FAIL_IF(!(o->label_smoothing >= 0 && o->label_smoothing < 1), PINION_EINVAL,
                    "label smoothing is %g; expected at least 0 and less than 1", (double)o->label_smoothing);
+    PINION_FAIL_IF(!isfinite(o->distillation_weight) || o->distillation_weight < 0, PINION_EINVAL,
+                   "distillation weight is %g; expected 0 or a positive number", (double)o->distillation_weight);
     PINION_FAIL_IF(!isfinite(o->recompute_share) || o->recompute_share < 0, PINION_EINVAL,
                    "recompute share is %g; expected 0 or a positive number", (double)o->recompute_share);
     PINION_FAIL_IF((int)o->optimizer < PINION_SGD || o->optimizer > PINION_ADAMW, PINION_EINVAL,

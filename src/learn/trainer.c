@@ -129,6 +129,7 @@ pinion_plan_options pinion__trainer_plan_options(const pinion_trainer *trainer, 
     plan.measuring_user = options->measuring_user;
     plan.stage = stage.group;
     plan.joint = stage.joint;
+    plan.distillation_weight = options->distillation_weight;
     plan.width = pinion__stage_width(trainer->network, stage);
     plan.prior = pinion__prior_possible(trainer, stage);
     return plan;

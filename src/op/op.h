@@ -162,6 +162,10 @@ typedef struct pinion__softmax_cross_entropy {
     float label_smoothing; /* 0 <= e < 1; target = (1-e)*onehot + e/classes */
 } pinion__softmax_cross_entropy;
 
+typedef struct pinion__distillation {
+    float weight; /* of its loss beside that of the full width */
+} pinion__distillation;
+
 typedef struct pinion__sgd {
     float momentum, weight_decay; /* per parameter: 0 decay for batch norm and biases */
     bool nesterov;
@@ -186,6 +190,7 @@ typedef struct pinion__attributes {
         pinion_linear linear;
         pinion_dropout dropout;
         pinion__softmax_cross_entropy loss;
+        pinion__distillation distillation;
         pinion__sgd sgd;
         pinion__adamw adamw;
         pinion__batchnorm_statistics batchnorm_statistics;

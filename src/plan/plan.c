@@ -19,8 +19,12 @@ enum { MAX_BATCH = 65536, MAX_PROCESSORS = 16 };
 
 pinion_plan_options pinion_plan_options_default(void)
 {
-    return (pinion_plan_options){
-        .mode = PINION_INFER, .batch = 1, .optimizer = PINION_SGD, .momentum = 0.9f, .weight_decay = 5e-4f};
+    return (pinion_plan_options){.mode = PINION_INFER,
+                                 .batch = 1,
+                                 .optimizer = PINION_SGD,
+                                 .momentum = 0.9f,
+                                 .weight_decay = 5e-4f,
+                                 .distillation_weight = 1};
 }
 
 const char *pinion__task_layer_name(const pinion_plan *plan, const pinion__task *task)
@@ -46,6 +50,8 @@ static int check_training(pinion_context *ctx, const pinion_plan_options *option
                    "recompute share is %g; expected 0 or more", (double)options->recompute_share);
     PINION_FAIL_IF(!(options->label_smoothing >= 0.0f && options->label_smoothing < 1.0f), PINION_EINVAL,
                    "label smoothing is %g; expected 0 to less than 1", (double)options->label_smoothing);
+    PINION_FAIL_IF(!(options->distillation_weight >= 0.0f && isfinite(options->distillation_weight)), PINION_EINVAL,
+                   "distillation weight is %g; expected 0 or more", (double)options->distillation_weight);
 fail:
     return status;
 }
@@ -121,8 +127,10 @@ static void add_losses(pinion__builder *b)
         return;
     add_loss(b, PINION__OP_softmax_cross_entropy, b->output_layer);
     b->losses[0].attributes.as.loss.label_smoothing = plan->options.label_smoothing;
-    for (int i = 0; plan->options.joint && i + 1 < plan->width; i++)
+    for (int i = 0; plan->options.joint && i + 1 < plan->width; i++) {
         add_loss(b, PINION__OP_distillation, b->network->width_output[i]);
+        b->losses[b->loss_count - 1].attributes.as.distillation.weight = plan->options.distillation_weight;
+    }
 }
 
 static int make_persistent(pinion__builder *b)

@@ -43,6 +43,7 @@ expect 2 "pinion: train: --stage cannot be given with --joint" $train --groups 2
 expect 2 "pinion: train: --static cannot be given with --stage" $train --groups 2 --stage 1 --static 1
 expect 2 "pinion: train: --finetune-joint cannot be given with --joint" $train --groups 2 --joint --finetune-joint
 expect 2 "pinion: train: --finetune-joint cannot be given with --static" $train --groups 2 --static 1 --finetune-joint
+expect 2 "pinion: train: --distillation-weight needs --joint or --finetune-joint" $train --groups 2 --distillation-weight 0.5
 expect 2 "pinion: train: --finetune-joint needs --incremental, or --weights of a network with all groups" $train --groups 2 --finetune-joint
 expect 2 "pinion: train: --stage 3 is out of order: it needs --weights of a network with 2 groups" $train --groups 4 --stage 3
 expect 2 "pinion: --epochs: 3 values for 2 stages" $train --groups 2 --incremental --epochs 3,2,1

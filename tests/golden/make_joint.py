@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 GROUPS, CLASSES, BATCH, SIDE, CHANNELS = 3, 3, 3, 4, 4
 LABELS = [0, 2, 1]
+DISTILLATION = {"towers": 1.0, "nested": 0.5}  # weights of the narrower widths' losses
 
 
 def draw(name, count):
@@ -94,8 +95,9 @@ def main():
         targets = F.softmax(full, 1).detach()
         total = loss
         for narrower in network.logits[:-1]:
-            total = total - (targets * F.log_softmax(narrower, 1)).sum(1).mean()
+            total = total - DISTILLATION[kind] * (targets * F.log_softmax(narrower, 1)).sum(1).mean()
         total.backward()
+        print(f"static const float {kind}_distillation = {DISTILLATION[kind]}f;")
         print(f"static const double {kind}_loss = {loss.item():.12g};\n")
         print(f"static const joint_value {kind}_values[] = {{")
         for name, value in network.params.items():

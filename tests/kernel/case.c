@@ -182,6 +182,8 @@ static void use_row(kernel_case *c, const shape_row *row, draws *from)
         c->attributes.as.linear = (pinion_linear){.k = row->k, .bias = draw_chance(from, 50)};
     else if (c->op->id == PINION__OP_softmax_cross_entropy)
         c->attributes.as.loss.label_smoothing = draw_chance(from, 50) ? 0 : 0.1f;
+    else if (c->op->id == PINION__OP_distillation)
+        c->attributes.as.distillation.weight = draw_chance(from, 50) ? 1 : 0.25f;
 }
 
 void case_optimizer(enum pinion__op_id op, pinion__attributes *attributes, bool integers, draws *from)

@@ -204,10 +204,10 @@ static void test_distillation(void **state)
 {
     enum { SAMPLES = 4, CLASSES = 6 };
     const pinion_shape logits = {1, 1, CLASSES};
+    const pinion__attributes attributes = {.as.distillation = {.weight = 0.5f}};
     known forward, backward;
-    known_begin(&forward, *state, PINION__OP_distillation, PINION__FORWARD, SAMPLES, logits, &(pinion__attributes){0});
-    known_begin(&backward, *state, PINION__OP_distillation, PINION__BACKWARD_DATA, SAMPLES, logits,
-                &(pinion__attributes){0});
+    known_begin(&forward, *state, PINION__OP_distillation, PINION__FORWARD, SAMPLES, logits, &attributes);
+    known_begin(&backward, *state, PINION__OP_distillation, PINION__BACKWARD_DATA, SAMPLES, logits, &attributes);
     make_distributions(&forward, PINION__DISTILLATION_FORWARD_TARGETS, CLASSES);
     make_distributions(&backward, PINION__DISTILLATION_BACKWARD_DATA_TARGETS, CLASSES);
     reference_run(&forward.l, &forward.b, NULL);

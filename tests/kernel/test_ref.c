@@ -3,7 +3,7 @@
  * The specification checked against itself: its backward passes are the derivatives of its forward passes, by central
  * differences, and the adjoints of those that are linear: <A x, g> = <x, A' g>.
  *
- * Everything is seen through L = sum g * y with random g; the loss op has g = 1 / loss_batch. Forward is in double
+ * Everything is seen through L = sum g * y with random g; losses have g = weight / loss_batch. Forward is in double
  * inside and rounds to float at the end, so steps are large (linear passes have no truncation error) and tolerances are
  * those of float.
  */
@@ -59,6 +59,11 @@ static void fill_inputs(const flow *f, enum data kind)
     }
 }
 
+static double loss_weight(const kernel_case *c)
+{
+    return c->op->id == PINION__OP_distillation ? (double)c->attributes.as.distillation.weight : 1;
+}
+
 static void fill_g(flow *f, bool integers)
 {
     draws from = draws_begin((uint64_t)f->c.number, 31, (uint32_t)f->c.op->id);
@@ -66,7 +71,7 @@ static void fill_g(flow *f, bool integers)
     f->g = calloc(f->outputs, sizeof *f->g);
     assert_non_null(f->g);
     for (size_t i = 0; i < f->outputs; i++)
-        f->g[i] = f->c.op->flags & PINION__OP_LOSS ? 1.0 / f->c.step.loss_batch
+        f->g[i] = f->c.op->flags & PINION__OP_LOSS ? loss_weight(&f->c) / f->c.step.loss_batch
                   : integers                       ? draw(&from, -2, 2)
                                                    : (double)(float)draw_normal(&from);
 }

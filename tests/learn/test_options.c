@@ -61,6 +61,7 @@ static void out_of_range(void **state)
     REFUSED(clip_norm, NAN, "clip-norm is nan");
     REFUSED(label_smoothing, 1, "label smoothing is 1");
     REFUSED(label_smoothing, -0.1f, "label smoothing is -0.1");
+    REFUSED(distillation_weight, -0.5f, "distillation weight is -0.5");
     REFUSED(optimizer, (enum pinion_optimizer)7, "optimizer is 7");
     REFUSED(schedule, (enum pinion_schedule)9, "schedule is 9");
     REFUSED(augment, 4, "augment is 4");

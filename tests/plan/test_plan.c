@@ -258,6 +258,9 @@ static void test_refusals(void **state)
     options.label_smoothing = -0.5f;
     expect_refusal(network, &options, PINION_EINVAL, "label smoothing is -0.5");
     options = training_options(1);
+    options.distillation_weight = -0.5f;
+    expect_refusal(network, &options, PINION_EINVAL, "distillation weight is -0.5");
+    options = training_options(1);
     pinion_shape shape = {8, 8, 3};
     pinion_conv2d attributes = {.k = 4, .r = 3, .s = 3};
     assert_int_equal(pinion_network_create(ctx, "empty", shape, &empty), PINION_OK);

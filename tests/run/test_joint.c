@@ -37,6 +37,7 @@ static machine make_joint(pinion_context *ctx, enum pinion_connect connect, bool
 {
     pinion_plan_options options = training_options(BATCH);
     options.joint = 1;
+    options.distillation_weight = connect == PINION_NESTED ? nested_distillation : towers_distillation;
     options.momentum = 0;
     options.weight_decay = 0;
     machine m = make_single(make_cut(ctx, &(cut_kind){3, connect, true}), &options, NULL, cpu);

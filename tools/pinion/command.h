@@ -30,7 +30,7 @@ typedef struct options {
     size_t mem_limit; /* 0: none; MEMORY_AUTO */
     uint64_t seed;
     number_list epochs, lr;
-    double momentum, weight_decay, clip_norm, label_smoothing;
+    double momentum, weight_decay, clip_norm, label_smoothing, distillation_weight;
     int optimizer, schedule, pass, patience;
     bool json, man, completion, candidates, no_fuse, timeline, replan;
     bool incremental, joint, finetune_joint;

@@ -112,6 +112,8 @@ int train_apply_options(job *work)
         chosen->clip_norm = (float)given->clip_norm;
     if (was_given(given, "--label-smoothing"))
         chosen->label_smoothing = (float)given->label_smoothing;
+    if (was_given(given, "--distillation-weight"))
+        chosen->distillation_weight = (float)given->distillation_weight;
     if (was_given(given, "--freeze"))
         chosen->freeze = given->freeze;
     if (was_given(given, "--seed"))

@@ -41,6 +41,8 @@ int train_check_stages(const options *given)
         return usage_error("train: %s needs --groups: the network is not cut", way);
     if (given->finetune_joint && !given->incremental && !given->weights)
         return usage_error("train: --finetune-joint needs --incremental, or --weights of a network with all groups");
+    if (was_given(given, "--distillation-weight") && !given->joint && !given->finetune_joint)
+        return usage_error("train: --distillation-weight needs --joint or --finetune-joint");
     if (given->stage > 1 && !given->weights)
         return usage_error("train: --stage %d is out of order: it needs --weights of a network with %d group%s",
                            given->stage, given->stage - 1, given->stage == 2 ? "" : "s");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Softmax and cross-entropy, backward: dx = (probability - target) / loss_batch. The target is (1-e)*onehot + e/classes
- * with label smoothing e; in distillation it is given.
+ * Softmax and cross-entropy, backward: dx = w * (probability - target) / loss_batch. The target is (1-e)*onehot +
+ * e/classes with label smoothing e, and w is 1; in distillation both are given.
  */
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/cut.h"
@@ -15,9 +15,9 @@ typedef struct work {
     pinion__cut cut;
 } work;
 
-static inline void put(const pinion__args *args, float distance, float *dx)
+static inline void put(const pinion__args *args, float weight, float distance, float *dx)
 {
-    float gradient = distance * (1.0F / (float)args->step->loss_batch);
+    float gradient = distance * (weight / (float)args->step->loss_batch);
     *dx = args->accumulate ? *dx + gradient : gradient;
 }
 
@@ -29,15 +29,16 @@ static void labelled_row(const pinion__args *args, ptrdiff_t n, const float *p, 
     float smoothing = ((const pinion__softmax_cross_entropy *)args->attributes)->label_smoothing;
     float rest = smoothing / (float)classes;
     for (int k = 0; k < classes; k++)
-        put(args, p[k] - (k == label ? 1.0F - smoothing + rest : rest), &dx[k]);
+        put(args, 1.0F, p[k] - (k == label ? 1.0F - smoothing + rest : rest), &dx[k]);
 }
 
 static void given_row(const pinion__args *args, ptrdiff_t n, const float *p, float *dx)
 {
     const pinion__view *targets = &args->operand[PINION__DISTILLATION_BACKWARD_DATA_TARGETS];
     const float *target = (const float *)targets->data + n * targets->ld;
+    float weight = ((const pinion__distillation *)args->attributes)->weight;
     for (int k = 0; k < targets->c; k++)
-        put(args, p[k] - target[k], &dx[k]);
+        put(args, weight, p[k] - target[k], &dx[k]);
 }
 
 static void backward_item(void *user, size_t item, int lane)

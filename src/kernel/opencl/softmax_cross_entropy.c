@@ -38,7 +38,7 @@ static void run_given_forward(const pinion__args *args)
 }
 
 /* How many items there are. */
-static size_t begin_backward(pinion__launch *launch, const pinion__args *args, const char *function)
+static size_t begin_backward(pinion__launch *launch, const pinion__args *args, const char *function, float weight)
 {
     const pinion__view *dx = &args->operand[PINION__LOSS_BACKWARD_DATA_DX];
     size_t vectors = pinion__channels_begin(launch, args, "softmax_cross_entropy", function, dx->c, "");
@@ -47,7 +47,7 @@ static size_t begin_backward(pinion__launch *launch, const pinion__args *args, c
     pinion__launch_view(launch, PINION__LOSS_BACKWARD_DATA_DX);
     pinion__launch_int(launch, dx->n);
     pinion__launch_int(launch, dx->c);
-    pinion__launch_float(launch, 1.0F / (float)args->step->loss_batch);
+    pinion__launch_float(launch, weight / (float)args->step->loss_batch);
     pinion__launch_int(launch, args->accumulate);
     return vectors * (size_t)dx->n;
 }
@@ -55,7 +55,7 @@ static size_t begin_backward(pinion__launch *launch, const pinion__args *args, c
 static void run_labelled_backward_data(const pinion__args *args)
 {
     pinion__launch launch;
-    size_t items = begin_backward(&launch, args, "softmax_backward");
+    size_t items = begin_backward(&launch, args, "softmax_backward", 1.0F);
     pinion__launch_float(&launch, smoothing_of(args));
     pinion__launch_run_flat(&launch, items);
 }
@@ -63,7 +63,8 @@ static void run_labelled_backward_data(const pinion__args *args)
 static void run_given_backward_data(const pinion__args *args)
 {
     pinion__launch launch;
-    size_t items = begin_backward(&launch, args, "distillation_backward");
+    const pinion__distillation *how = args->attributes;
+    size_t items = begin_backward(&launch, args, "distillation_backward", how->weight);
     pinion__launch_run_flat(&launch, items);
 }
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Softmax and cross entropy with label smoothing e, over K classes; distillation is the same with given targets:
+ * Softmax and cross entropy with label smoothing e, over K classes; distillation is the same with given targets and
+ * a weight w of the gradient, which is 1 otherwise:
  *
  *     prob[n,k]   = exp(x[n,k] - max) / Z,  Z = sum exp(x[n,k] - max)          kept where the operand is present
  *     target[n,k] = (1 - e) * [k = label[n]] + e / K
  *     y[n]        = - sum target[n,k] * log prob[n,k]                          (the loss of one sample)
  *                 = sum target[n,k] * (max + log Z - x[n,k])
- *     dx[n,k]     = (prob[n,k] - target[n,k]) / step->loss_batch               (gradient of the mean loss of the batch)
+ *     dx[n,k]     = w (prob[n,k] - target[n,k]) / step->loss_batch             (gradient of the mean loss of the batch)
  *
  * Sources: Szegedy et al.: Rethinking the Inception Architecture (CVPR 2016), section 7; torch.nn.CrossEntropyLoss.
  * Hinton et al.: Distilling the Knowledge in a Neural Network (2015), section 2, with temperature 1.
@@ -52,7 +53,7 @@ static void forward(const pinion__args *args, target target_of)
     }
 }
 
-static void backward_data(const pinion__args *args, target target_of)
+static void backward_data(const pinion__args *args, target target_of, double weight)
 {
     const pinion__view *probabilities = &args->operand[PINION__LOSS_BACKWARD_DATA_PROBABILITIES];
     const pinion__view *given = &args->operand[PINION__LOSS_BACKWARD_DATA_LABELS];
@@ -60,7 +61,7 @@ static void backward_data(const pinion__args *args, target target_of)
     for (int n = 0; n < dx->n; n++) {
         for (int k = 0; k < dx->c; k++) {
             double distance = (double)pinion__pixel(probabilities, n, 0, 0)[k] - target_of(args, given, n, k, dx->c);
-            pinion__put(&pinion__pixel(dx, n, 0, 0)[k], distance / args->step->loss_batch, args->accumulate);
+            pinion__put(&pinion__pixel(dx, n, 0, 0)[k], weight * distance / args->step->loss_batch, args->accumulate);
         }
     }
 }
@@ -72,7 +73,7 @@ static void run_softmax_cross_entropy_forward(const pinion__args *args)
 
 static void run_softmax_cross_entropy_backward_data(const pinion__args *args)
 {
-    backward_data(args, label_target);
+    backward_data(args, label_target, 1);
 }
 
 static void run_distillation_forward(const pinion__args *args)
@@ -82,7 +83,7 @@ static void run_distillation_forward(const pinion__args *args)
 
 static void run_distillation_backward_data(const pinion__args *args)
 {
-    backward_data(args, given_target);
+    backward_data(args, given_target, (double)((const pinion__distillation *)args->attributes)->weight);
 }
 
 PINION__REF_KERNEL(softmax_cross_entropy_forward);
