@@ -80,6 +80,31 @@ static pinion__attributes slice_attributes(const growth *g, int at)
     return attributes;
 }
 
+/* Does a batch norm read the layer, and with it nothing else tell how large its weights are? */
+static bool is_normalised(const pinion_network *base, int at)
+{
+    int readers = 0, norms = 0;
+    for (size_t i = 0; i < base->layer_count; i++)
+        for (int k = 0; k < base->layers[i].op->inputs; k++)
+            if (base->layers[i].inputs[k] == at) {
+                readers++;
+                norms += base->layers[i].op->id == PINION__OP_batchnorm;
+            }
+    return readers > 0 && norms == readers;
+}
+
+/* Weights begin as slices of the layer that is cut where values do not fade by that: in front of a batch norm, where
+ * their size only decides how far a step turns them, and in the parts of the classifier, which are summed. */
+static void use_whole_fans(const growth *g, int at, int slice)
+{
+    const int *whole = g->base->layers[at].params, *own = g->network->layers[slice].params;
+    if (at != g->cutting->classifier && !is_normalised(g->base, at))
+        return;
+    for (int i = 0; i < PINION__MAX_PARAMS; i++)
+        if (own[i] >= 0)
+            g->network->params[own[i]].spec.fan = g->base->params[whole[i]].spec.fan;
+}
+
 static int add_layer(growth *g, int at)
 {
     int status = PINION_OK;
@@ -92,6 +117,7 @@ static int add_layer(growth *g, int at)
         PINION_TRY(find_input(g, at, layer->inputs[i], &inputs[i]));
     pinion__attributes attributes = slice_attributes(g, at);
     PINION_TRY(add(g, layer->op, layer->name, 'g', inputs, &attributes, &g->slice[at][g->group]));
+    use_whole_fans(g, at, g->slice[at][g->group]);
     if (g->group == 0)
         g->beside[at][0] = g->slice[at][0];
 fail:
