@@ -4,6 +4,7 @@
  */
 #include "net/groups.h"
 #include "support.h"
+#include <math.h>
 #include <stdio.h>
 
 /* One line a layer: "GROUP NAME OP <- INPUTS: SHAPE PARAMETERS". */
@@ -310,11 +311,63 @@ static void test_initial_values(void **state)
     test_context_end(ctx);
 }
 
+/* Of the first parameter of a layer. */
+static double find_variance(const pinion_network *n, const char *layer)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s.weight", layer);
+    for (int p = 0; p < (int)n->param_count; p++) {
+        if (strcmp(n->params[p].name, name) != 0)
+            continue;
+        const size_t count = n->params[p].bytes / sizeof(float);
+        double squares = 0;
+        for (size_t i = 0; i < count; i++)
+            squares += pow((double)pinion__param_data(n, p)[i], 2);
+        return squares / (double)count;
+    }
+    fail_msg("no %s", name);
+    return 0;
+}
+
+/* "normed" and the classifier begin as slices of the uncut layer, "plain" by its own fan: two groups of 64 channels. */
+static void test_initial_variance(void **state)
+{
+    (void)state;
+    static const char model[] =
+        "{\"name\": \"n\", \"input\": [8, 8, 32], \"layers\": ["
+        "{\"name\": \"plain\", \"op\": \"conv2d\", \"input\": \"input\", \"channels\": 128, \"filter\": 3},"
+        "{\"name\": \"normed\", \"op\": \"conv2d\", \"input\": \"plain\", \"channels\": 128, \"filter\": 3, "
+        "\"bias\": false},"
+        "{\"name\": \"bn\", \"op\": \"batchnorm\", \"input\": \"normed\"},"
+        "{\"name\": \"mean\", \"op\": \"global_avgpool\", \"input\": \"bn\"},"
+        "{\"name\": \"flat\", \"op\": \"flatten\", \"input\": \"mean\"},"
+        "{\"name\": \"fc\", \"op\": \"linear\", \"input\": \"flat\", \"channels\": 100}]}";
+    pinion_context *ctx = test_context();
+    for (int connect = PINION_TOWERS; connect <= PINION_NESTED; connect++) {
+        pinion_network *n = test_network_cut(ctx, model, 2, (enum pinion_connect)connect);
+        assert_done(ctx, pinion_network_init_weights(n, 3));
+        for (int group = 1; group <= 2; group++) {
+            const char *const names[] = {group == 1 ? "plain.g1" : "plain.g2", group == 1 ? "normed.g1" : "normed.g2",
+                                         group == 1 ? "fc.g1" : "fc.g2"};
+            const double expected[] = {2.0 / (64 * 9), 2.0 / (128 * 9), 1.0 / (3 * 128)};
+            for (int i = 0; i < 3; i++) {
+                const double variance = find_variance(n, names[i]);
+                if (!(fabs(variance / expected[i] - 1) < 0.06))
+                    fail_msg("%s: variance %g; expected %g", names[i], variance, expected[i]);
+            }
+        }
+        pinion_network_destroy(n);
+    }
+    test_context_end(ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_towers), cmocka_unit_test(test_nested),    cmocka_unit_test(test_counts),
-        cmocka_unit_test(test_order),  cmocka_unit_test(test_flattened), cmocka_unit_test(test_initial_values),
+        cmocka_unit_test(test_towers),           cmocka_unit_test(test_nested),
+        cmocka_unit_test(test_counts),           cmocka_unit_test(test_order),
+        cmocka_unit_test(test_flattened),        cmocka_unit_test(test_initial_values),
+        cmocka_unit_test(test_initial_variance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
