@@ -6,7 +6,7 @@ means with their spread and the difference, and ends with exit code 1 where the
 means differ by more than the bar of 1.5 points.  One standard error of a single
 top-1 over 2,000 test images is about 1 point.
 
-    python bench/accuracy.py --pinion build/pinion --data shared/data/cifar10 --results DIR
+    python bench/accuracy.py --pinion build/tools/pinion/pinion --data shared/data/cifar10 --results DIR
 
 Results are kept in the folder --results, one file a run, named
 SIDE-MODEL-seedN.json; runs whose file is there are not repeated.  Results of
@@ -131,7 +131,7 @@ def compare(options, model):
 
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pinion", default="build/pinion", help="the command")
+    parser.add_argument("--pinion", default="build/tools/pinion/pinion", help="the command")
     parser.add_argument("--python", default=sys.executable, help="a Python that has PyTorch")
     parser.add_argument("--data", help="folder of CIFAR-10 in its binary version")
     parser.add_argument("--models", nargs="+", default=list(RECIPES), choices=list(RECIPES))

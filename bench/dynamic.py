@@ -8,7 +8,7 @@ and nested; networks of their own with the multiply-adds of each width
 1,000 images are held back from training; the weights that are best on them are
 kept.  With --test these are evaluated on the test part, once.
 
-    python bench/dynamic.py --pinion build/pinion --data shared/data/cifar10 --results DIR [--test]
+    python bench/dynamic.py --pinion build/tools/pinion/pinion --data shared/data/cifar10 --results DIR [--test]
 
 Results are kept in --results, a folder a run; runs whose result is there are not
 repeated.
@@ -25,23 +25,25 @@ from statistics import mean, stdev
 MODEL, GROUPS, BATCH, HELD_BACK = "alexnet-cifar", 4, 64, 1000
 CONNECTIONS = ("towers", "nested")
 LR = 0.05
-JOINT_LR = 0.02  # of the joint epochs behind incremental ones
+FIRST = 1 / 3  # share of the epochs that are incremental before joint ones
 
 
-def runs(epochs):
+def runs(epochs, distillation_weight):
     """{name: list of the option lists of its commands}; a command begins from the weights of the one before it."""
     each = str(epochs // GROUPS)
-    most, rest = str(epochs // 2 // GROUPS), str(epochs - epochs // 2)
+    before = max(1, round(FIRST * epochs / GROUPS))
+    weight = ["--distillation-weight", distillation_weight]
     found = {"dense": [["--epochs", str(epochs)]]}
+    found["static(1)"] = [["--groups", str(GROUPS), "--static", "1", "--epochs", str(epochs)]]  # the same for both
     for connect in CONNECTIONS:
         cut = ["--groups", str(GROUPS), "--connect", connect]
         found[connect + " incremental"] = [cut + ["--incremental", "--epochs", each]]
-        found[connect + " joint"] = [cut + ["--joint", "--epochs", str(epochs)]]
+        found[connect + " joint"] = [cut + ["--joint", "--epochs", str(epochs)] + weight]
         found[connect + " incremental + joint"] = [
-            cut + ["--incremental", "--epochs", most],
-            cut + ["--finetune-joint", "--epochs", rest, "--lr", str(JOINT_LR)],
+            cut + ["--incremental", "--epochs", str(before)],
+            cut + ["--finetune-joint", "--epochs", str(epochs - GROUPS * before)] + weight,
         ]
-        for width in range(1, GROUPS + 1):
+        for width in range(2, GROUPS + 1):
             found[f"{connect} static({width})"] = [cut + ["--static", str(width), "--epochs", str(epochs)]]
     return found
 
@@ -68,9 +70,8 @@ def train(options, folder, commands, seed):
         out = folder / f"{number}.safetensors"
         command = [options.pinion, "train", "--model", MODEL, "--data", f"cifar10:{options.data}"]
         command += ["--val-split", str(HELD_BACK), "--batch", str(BATCH), "--seed", str(seed)]
-        command += ["--schedule", "onecycle", "--threads", str(options.threads), "--out", str(out), "--json"]
-        if "--lr" not in extra:
-            command += ["--lr", str(LR)]
+        command += ["--schedule", "onecycle", "--lr", str(LR), "--threads", str(options.threads)]
+        command += ["--out", str(out), "--json"]
         if before:
             command += ["--weights", str(before)]
         results.append(call(command + extra))
@@ -90,7 +91,7 @@ def run(options, name, commands, seed):
     if options.test and not tested.exists():
         weights = folder / result["weights"]
         keep(tested, call([options.pinion, "eval", "--weights", str(weights), "--data", f"cifar10:{options.data}", "--json"]))
-    return json.loads(tested.read_text()) if tested.exists() else {"best": result["runs"][-1].get("best_top1")}
+    return json.loads(tested.read_text()) if tested.exists() else {"best": result["runs"][-1].get("best_validation_top1")}
 
 
 def cell(values):
@@ -104,6 +105,8 @@ def show(table, seeds):
     print("|---" * (GROUPS + 1) + "|")
     for name, results in table.items():
         tested = [r for r in results if r and "top1" in r]
+        if 0 < len(tested) < len(results):
+            name = f"{name} ({len(tested)} of {len(results)} seeds)"
         if not tested:
             best = [r["best"] for r in results if r and r.get("best") is not None]
             print(f"| {name} | best on the held-back images: {cell(best)} |" if best else f"| {name} | not there |")
@@ -121,10 +124,11 @@ def show(table, seeds):
 
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pinion", default="build/pinion", help="the command")
+    parser.add_argument("--pinion", default="build/tools/pinion/pinion", help="the command")
     parser.add_argument("--data", required=True, help="folder of CIFAR-10 in its binary version")
     parser.add_argument("--results", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=48, help="in all, of every run")
+    parser.add_argument("--epochs", type=int, default=24, help="in all, of every run")
+    parser.add_argument("--distillation-weight", default="0.3", help="of joint training")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--only", nargs="+", help="names of runs")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
@@ -135,7 +139,8 @@ def parse_options():
 
 def main():
     options = parse_options()
-    chosen = {name: commands for name, commands in runs(options.epochs).items() if not options.only or name in options.only}
+    possible = runs(options.epochs, options.distillation_weight)
+    chosen = {name: commands for name, commands in possible.items() if not options.only or name in options.only}
     table = {name: [] for name in chosen}
     for seed in options.seeds:
         for name, commands in chosen.items():
