@@ -84,7 +84,7 @@ typedef struct pinion_plan_options {
     int joint;
     float distillation_weight; /* joint: of each narrower width's loss beside that of the full width, which counts 1 */
     /* With a stage: the logits of the frozen groups are the caller's (pinion_runner_step_options.prior) and not
-     * computed. For towers on processors of the host, in one micro-batch. */
+     * computed. For towers, in one micro-batch. */
     int prior;
 
     /* Training only. */

@@ -21,7 +21,6 @@ bool pinion__prior_possible(const pinion_trainer *trainer, pinion__stage stage)
 {
     return stage.group > 1 && trainer->network->connect == PINION_TOWERS &&
            trainer->options.augment == PINION_AUGMENT_NONE && trainer->options.memory_limit == 0 &&
-           !pinion__trainer_has_device(trainer) &&
            rows(trainer) <= PINION__PRIOR_MAX_BYTES / sizeof(float) / classes(trainer);
 }
 
@@ -50,10 +49,11 @@ const float *pinion__prior_gather(pinion_trainer *trainer, const pinion__batch *
     const pinion__prior *prior = &trainer->prior;
     if (!prior->logits)
         return NULL;
+    float *room = pinion__runner_prior_room(trainer->runner, batch->images), *rows = room ? room : prior->batch;
     for (int i = 0; i < batch->count; i++)
-        memcpy(prior->batch + (size_t)i * prior->classes, prior->logits + (size_t)batch->samples[i] * prior->classes,
+        memcpy(rows + (size_t)i * prior->classes, prior->logits + (size_t)batch->samples[i] * prior->classes,
                prior->classes * sizeof(float));
-    return prior->batch;
+    return rows;
 }
 
 void pinion__prior_fini(pinion_trainer *trainer)

@@ -13,7 +13,7 @@
 /* Larger ones are computed in each step: so much memory has better uses. */
 #define PINION__PRIOR_MAX_BYTES ((size_t)256 << 20)
 
-/* Can a stage be trained so? Towers on the host, samples as they are; with a memory limit the memory is not taken. */
+/* Can a stage be trained so? Towers, samples as they are; with a memory limit the memory is not taken. */
 bool pinion__prior_possible(const pinion_trainer *trainer, pinion__stage stage);
 
 /* Computes it where the plan wants it and it is not there yet. */

@@ -70,8 +70,7 @@ int pinion__build_emit(pinion__builder *b, const pinion__emission *emission);
 int pinion__build_task(pinion__builder *b, const pinion__emission *emission, const int operand[PINION__MAX_OPERANDS]);
 
 /* widths.c: refuses what the network's groups do not allow. */
-int pinion__plan_check_widths(const pinion_network *network, const pinion_plan_options *options,
-                              pinion__processor *const *processors, int processor_count);
+int pinion__plan_check_widths(const pinion_network *network, const pinion_plan_options *options);
 /* Finds out which groups and layers are planned. */
 void pinion__build_widths(pinion__builder *b);
 /* Inference of a dynamic network: the tasks of a group behind those of the groups before it, their order kept, also

@@ -57,7 +57,7 @@ fail:
 }
 
 static int check(pinion_context *ctx, const pinion_network *network, const pinion_plan_options *options,
-                 pinion__processor *const *processors, int processor_count)
+                 int processor_count)
 {
     int status = PINION_OK;
     PINION_FAIL_IF(network->layer_count == 0, PINION_EINVAL, "network '%s' has no layers", network->name);
@@ -76,7 +76,7 @@ static int check(pinion_context *ctx, const pinion_network *network, const pinio
                    "a plan for %d processors; expected 1 to %d", processor_count, MAX_PROCESSORS);
     if (options->mode == PINION_TRAIN)
         PINION_TRY(check_training(ctx, options));
-    PINION_TRY(pinion__plan_check_widths(network, options, processors, processor_count));
+    PINION_TRY(pinion__plan_check_widths(network, options));
 fail:
     return status;
 }
@@ -315,7 +315,7 @@ int pinion__plan_create_tuned(const pinion_network *network, const pinion_plan_o
     int status = PINION_OK;
     char *lines = NULL;
     pinion__plan_tuning filed = tuning ? *tuning : (pinion__plan_tuning){0};
-    PINION_TRY(check(ctx, network, options, processors, processor_count));
+    PINION_TRY(check(ctx, network, options, processor_count));
     if (!filed.kernels && !pinion__place_is_way(options->place, processors, processor_count)) {
         PINION_TRY(pinion__plan_file_read(network, options, &lines, &filed.micro_batches));
         filed.kernels = lines;

@@ -22,8 +22,7 @@ fail:
     return status;
 }
 
-static int check_prior(const pinion_network *network, const pinion_plan_options *options,
-                       pinion__processor *const *processors, int processor_count)
+static int check_prior(const pinion_network *network, const pinion_plan_options *options)
 {
     pinion_context *ctx = network->ctx;
     int status = PINION_OK;
@@ -32,15 +31,11 @@ static int check_prior(const pinion_network *network, const pinion_plan_options 
     PINION_FAIL_IF(network->connect != PINION_TOWERS, PINION_EINVAL,
                    "prior logits for network '%s', whose groups read features of those before; expected towers",
                    network->name);
-    for (int i = 0; i < processor_count; i++)
-        PINION_FAIL_IF(processors[i]->domain, PINION_EUNSUPPORTED,
-                       "prior logits for processor '%s'; expected processors of the host", processors[i]->name);
 fail:
     return status;
 }
 
-int pinion__plan_check_widths(const pinion_network *network, const pinion_plan_options *options,
-                              pinion__processor *const *processors, int processor_count)
+int pinion__plan_check_widths(const pinion_network *network, const pinion_plan_options *options)
 {
     pinion_context *ctx = network->ctx;
     int status = PINION_OK;
@@ -53,7 +48,7 @@ int pinion__plan_check_widths(const pinion_network *network, const pinion_plan_o
     if (training)
         PINION_TRY(check_stage(network, options));
     if (training && options->prior)
-        PINION_TRY(check_prior(network, options, processors, processor_count));
+        PINION_TRY(check_prior(network, options));
 fail:
     return status;
 }

@@ -61,11 +61,28 @@ void pinion__runner_free_inputs(pinion_runner *runner)
 
 /* ---- slots ---- */
 
+static size_t align(const pinion_plan *plan, size_t at)
+{
+    size_t to = pinion__plan_alignment(plan);
+    return (at + to - 1) / to * to;
+}
+
 /* Where the labels of a slot begin. */
 static size_t labels_offset(const pinion_plan *plan)
 {
-    size_t images = pinion__runner_part_bytes(plan) * (size_t)plan->micro_batches, to = pinion__plan_alignment(plan);
-    return (images + to - 1) / to * to;
+    return align(plan, pinion__runner_part_bytes(plan) * (size_t)plan->micro_batches);
+}
+
+/* Behind them, where the plan takes them, the logits of other groups. */
+static size_t prior_offset(const pinion_plan *plan)
+{
+    return align(plan, labels_offset(plan) + (size_t)plan->options.batch * sizeof(int32_t));
+}
+
+static size_t prior_row_bytes(const pinion_plan *plan)
+{
+    bool given = plan->options.mode == PINION_TRAIN && plan->options.prior;
+    return given ? (size_t)plan->tensors[plan->output].c * sizeof(float) : 0;
 }
 
 static int make_piece(const pinion_runner *runner, pinion__input *slot, int part, int given)
@@ -74,9 +91,17 @@ static int make_piece(const pinion_runner *runner, pinion__input *slot, int part
     const pinion__storage *storage = &plan->storages[runner->given[given]];
     const size_t alignment = plan->domain->alignment, number = (size_t)part;
     pinion__piece *piece = &slot->pieces[part * runner->given_count + given];
-    piece->at = storage->place == PINION__PLACE_BATCH
-                    ? number * pinion__runner_part_bytes(plan)
-                    : labels_offset(plan) + number * (size_t)plan->samples * sizeof(int32_t);
+    const size_t samples = number * (size_t)plan->samples; /* before the part */
+    switch (storage->place) {
+    case PINION__PLACE_BATCH:
+        piece->at = number * pinion__runner_part_bytes(plan);
+        break;
+    case PINION__PLACE_PRIOR:
+        piece->at = prior_offset(plan) + samples * prior_row_bytes(plan);
+        break;
+    default:
+        piece->at = labels_offset(plan) + samples * sizeof(int32_t);
+    }
     piece->at += storage->begin;
     piece->shift = piece->at % alignment;
     piece->bytes = piece->shift + storage->bytes;
@@ -88,7 +113,9 @@ static int make_slot(pinion_runner *runner, pinion__input *slot)
     pinion_context *ctx = runner->ctx;
     const pinion_plan *plan = runner->plan;
     int status = PINION_OK;
-    const size_t labels = labels_offset(plan), bytes = labels + (size_t)plan->options.batch * sizeof(int32_t);
+    const size_t labels = labels_offset(plan), batch = (size_t)plan->options.batch;
+    const size_t bytes =
+        prior_row_bytes(plan) ? prior_offset(plan) + batch * prior_row_bytes(plan) : labels + batch * sizeof(int32_t);
     const int parts = plan->micro_batches;
     PINION_TRY(pinion__runner_furnish(runner, bytes, runner->given_count > 0, "a batch", &slot->room));
     PINION_TRY(
@@ -136,6 +163,14 @@ static pinion__input *find_slot(const pinion_runner *runner, const float *images
 bool pinion__runner_is_slot(const pinion_runner *runner, const float *images)
 {
     return find_slot(runner, images) != NULL;
+}
+
+float *pinion__runner_prior_room(const pinion_runner *runner, const float *images)
+{
+    const pinion__input *slot = find_slot(runner, images);
+    if (!slot || !prior_row_bytes(runner->plan))
+        return NULL;
+    return (float *)(void *)(slot->room.host + prior_offset(runner->plan));
 }
 
 /* The body that gives each span of a new slot bounds of its own. */

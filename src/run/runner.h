@@ -12,6 +12,10 @@
  * prepared again after a step of the lender, which changes the network's weights. lender may be NULL. */
 int pinion__runner_create_in(const pinion_plan *plan, const pinion_runner *lender, pinion_runner **out);
 
+/* Where the plan takes the logits of other groups, room for them in the slot (pinion_runner_input) that has these
+ * images: from there no copy is needed. NULL: the images are in no slot, or the plan takes none. */
+float *pinion__runner_prior_room(const pinion_runner *runner, const float *images);
+
 const pinion_plan *pinion__runner_plan(const pinion_runner *runner);
 
 /* Has the host hold what it may look at between steps: weights, moments, gradients and logits that are kept. The

@@ -108,15 +108,25 @@ static void goes_on_in_the_stage(void **state)
     }
 }
 
-/* Without augmentation logits are computed once as soon as the device is gone. */
-static void computes_once_afterwards(void **state)
+/* Without augmentation logits are computed once, also for a device, and once more as soon as it is gone. */
+static void computes_once(void **state)
 {
     (void)state;
-    watch w = {.fail_after = 10};
-    const pinion_train_options options = grown_options(tiny_path("lost.safetensors"), PINION_AUGMENT_NONE);
-    train_with_device(&options, &w);
-    const int cached[] = {0, 0, 1, 0};
-    assert_memory_equal(w.cached, cached, sizeof cached);
+    tiny t;
+    const pinion_train_options plain = grown_options(tiny_path("plain.safetensors"), PINION_AUGMENT_NONE);
+    grown_open(&t, NULL, 5, GROWN_GROUPS, PINION_TOWERS);
+    assert_int_equal(tiny_train(&t, &plain, NULL, 0, NULL), PINION_OK);
+    tiny_close(&t);
+    for (int64_t fail_after = 0; fail_after < GROWN_STEPS; fail_after += 10) {
+        watch w = {.fail_after = fail_after};
+        const pinion_train_options options = grown_options(tiny_path("lost.safetensors"), PINION_AUGMENT_NONE);
+        train_with_device(&options, &w);
+        const int cached[] = {0, 1, 1, 0};
+        assert_int_equal(w.changes, fail_after > 0);
+        assert_memory_equal(w.cached, cached, sizeof cached);
+        tiny_assert_same(tiny_path("plain.safetensors"), tiny_path("lost.safetensors"));
+        tiny_remove_training("lost");
+    }
 }
 
 static int clean(void **state)
@@ -137,7 +147,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(goes_on_in_the_stage, clean),
-        cmocka_unit_test_teardown(computes_once_afterwards, clean),
+        cmocka_unit_test_teardown(computes_once, clean),
     };
     tiny_folder();
     return cmocka_run_group_tests(tests, NULL, end);
