@@ -96,7 +96,7 @@ typedef struct pinion_plan_options {
     const char *freeze; /* layers that are not trained, as --freeze; NULL: none */
 } pinion_plan_options;
 
-/* Inference at batch 1; sgd, momentum 0.9, weight decay 5e-4, distillation weight 1. */
+/* Inference at batch 1; sgd, momentum 0.9, weight decay 5e-4, distillation weight 0.3. */
 pinion_plan_options pinion_plan_options_default(void);
 
 /* Plans a step of `network` (borrowed, must outlive the plan) on this machine's processors. PINION_EINVAL: a batch out

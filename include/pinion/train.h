@@ -68,7 +68,7 @@ typedef struct pinion_train_options {
      * `stage` groups. Neither stage nor joint: all groups are trained for the full width. */
     int stage;
     int joint;
-    float distillation_weight; /* as in pinion_plan_options; default 1 */
+    float distillation_weight; /* as in pinion_plan_options; default 0.3 */
     /* Several such trainings, each with an optimiser and a schedule of its own, instead of `stage` and `joint`: groups
      * k, k+1, … one after another, and last, if wanted, all jointly. With samples held back the next stage begins from
      * the best weights on them of the one before. One pinion_trainer_run does them all, and a checkpoint of any of them

@@ -25,7 +25,7 @@ pinion_train_options pinion_train_options_default(void)
         .schedule = PINION_SCHEDULE_ONECYCLE,
         .augment = -1,
         .seed = 1,
-        .distillation_weight = 1,
+        .distillation_weight = 0.3f,
     };
 }
 

@@ -24,7 +24,7 @@ pinion_plan_options pinion_plan_options_default(void)
                                  .optimizer = PINION_SGD,
                                  .momentum = 0.9f,
                                  .weight_decay = 5e-4f,
-                                 .distillation_weight = 1};
+                                 .distillation_weight = 0.3f};
 }
 
 const char *pinion__task_layer_name(const pinion_plan *plan, const pinion__task *task)

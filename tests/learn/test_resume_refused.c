@@ -52,7 +52,7 @@ static void other_options_are_refused(void **state)
     DIFFERS(schedule, PINION_SCHEDULE_STEP, "--schedule is 'step', but the checkpoint was made with 'onecycle'");
     DIFFERS(clip_norm, 0, "clip-norm");
     DIFFERS(label_smoothing, 0, "label-smoothing");
-    DIFFERS(distillation_weight, 0.5f, "--distillation-weight is '0.5', but the checkpoint was made with '1'");
+    DIFFERS(distillation_weight, 0.5f, "--distillation-weight is '0.5', but the checkpoint was made with '0.3'");
     DIFFERS(augment, PINION_AUGMENT_NONE, "--augment is 'none', but the checkpoint was made with 'crop,flip'");
     DIFFERS(freeze, "conv1", "--freeze is 'conv1', but the checkpoint was made with ''");
     DIFFERS(seed, 2, "seed");

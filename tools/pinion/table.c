@@ -41,7 +41,7 @@ const option option_table[] = {
     {"--joint", NULL, VERB_TRAIN, OPTION_FLAG, AT(joint), 0, 0,
      "Train all groups of a dynamic network at once, for all widths: narrower ones learn from the full width's answers."},
     {"--distillation-weight", "X", VERB_TRAIN, OPTION_FLOAT, AT(distillation_weight), 0, 1e6,
-     "Joint training: how much the loss of each narrower width counts beside that of the full width. Default: 1."},
+     "Joint training: how much the loss of each narrower width counts beside that of the full width. Default: 0.3."},
     {"--finetune-joint", NULL, VERB_TRAIN, OPTION_FLAG, AT(finetune_joint), 0, 0,
      "After --incremental, or from --weights FILE with all groups: train all groups jointly, which changes earlier ones too."},
     {"--stage", "K", VERB_TRAIN, OPTION_INT, AT(stage), 1, PINION_MAX_GROUPS,
