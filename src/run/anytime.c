@@ -67,8 +67,12 @@ void pinion__runner_plan_times(pinion_runner *runner)
         ms[group] += info.ms;
         macs[group] += plan->tasks[t].macs;
     }
-    for (int group = 0; group < plan->width; group++)
-        runner->groups[group].planned = known ? ms[group] : macs[group];
+    double before = 0;
+    for (int group = 0; group < plan->width; group++) {
+        const double planned = known ? ms[group] : macs[group];
+        runner->groups[group].forecast.expected = before > 0 ? unsure * planned / before : unsure;
+        before += planned;
+    }
 }
 
 /* How long a group takes beside those before it. */
@@ -76,12 +80,9 @@ static double share_of(const pinion_runner *runner, int group)
 {
     const pinion__group *of = &runner->groups[group];
     const double share = pinion__forecast_of(&of->forecast);
-    double before = 0;
     if (share > 0)
         return of->is_warm ? share : unsure * share;
-    for (int i = 0; i < group; i++)
-        before += runner->groups[i].planned;
-    return before > 0 ? unsure * of->planned / before : unsure;
+    return of->forecast.expected;
 }
 
 /* Until the call returns with an answer that has the next group, too, if that runs now in micro-batch `part` and takes

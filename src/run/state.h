@@ -68,7 +68,6 @@ typedef struct pinion__group {
     bool is_prepared;          /* its prepared weights are those of the network's weights ... */
     uint64_t version;          /* ... of this version */
     bool is_warm;              /* it has run since they were prepared */
-    double planned;            /* how long it takes beside the others: ms, or multiply-adds */
     pinion__forecast forecast; /* of its time beside that of the groups before it */
 } pinion__group;
 
