@@ -2,11 +2,12 @@
  *
  * Answers before a deadline: the same requests, one image each, are answered by a dynamic network that refines its
  * answer until the deadline, and by the same network at width 1 and at its full width. Deadlines are drawn
- * log-uniformly between 1.2 times the idle median of width 1 and 1.5 times that of the full width; between two answers
- * the program sleeps as long as the last one took (50 % duty). The three ways take turns, so they meet the same
- * disturbances. Prints idle medians, then a table by decile of the deadline (answers that came late, per cent; mean
- * width; right answers, and those that were also in time, per cent), then the totals, and the mean width that would be
- * reached if every inference took its idle median and that was known before.
+ * log-uniformly between 1.2 times the idle median of width 1 and 1.5 times that of the full width, which are taken anew
+ * before every BLOCK requests, since machines change their speed; between two answers the program sleeps as long as the
+ * last one took (50 % duty). The three ways take turns, so they meet the same disturbances. Prints means of the idle
+ * medians, then a table by decile of the deadline (answers that came late, per cent; mean width; right answers, and
+ * those that were also in time, per cent), then the totals, and the mean width that would be reached if every inference
+ * took its idle median and that was known before.
  *
  *     anytime WEIGHTS DATA THREADS REQUESTS [busy]      busy: another thread keeps one core busy meanwhile
  */
@@ -21,10 +22,11 @@
 #include <time.h>
 
 enum way { ANYTIME, NARROW, FULL, WAYS };
-enum { DECILES = 10, IDLE_ROUNDS = 300, MAX_CLASSES = 1000 };
+enum { DECILES = 10, IDLE_ROUNDS = 51, BLOCK = 250, MAX_CLASSES = 1000 };
 
 typedef struct tally {
     int64_t requests, late, right, timely, width; /* timely: right and in time */
+    double deadline_ms;                           /* sum */
 } tally;
 
 typedef struct bench {
@@ -40,6 +42,8 @@ typedef struct bench {
     size_t elements; /* of an image */
     int groups, classes;
     double idle_ms[PINION_MAX_GROUPS]; /* per width */
+    double idle_sums[PINION_MAX_GROUPS];
+    int blocks;
     tally tallies[DECILES][WAYS];
     int64_t possible; /* sum over requests of the widest width whose idle median is within the deadline */
 } bench;
@@ -141,7 +145,7 @@ static int measure_idle(bench *of)
     static double times[PINION_MAX_GROUPS][IDLE_ROUNDS];
     float logits[MAX_CLASSES];
     int status = 0;
-    for (int round = -20; round < IDLE_ROUNDS; round++) /* those below 0 warm up */
+    for (int round = -10; round < IDLE_ROUNDS; round++) /* those below 0 warm up */
         for (int width = 1; width <= of->groups && status == 0; width++) {
             status = pinion_runner_set_width(of->runner, width);
             const double begin = now_ms();
@@ -155,8 +159,9 @@ static int measure_idle(bench *of)
     for (int width = 1; width <= of->groups; width++) {
         qsort(times[width - 1], IDLE_ROUNDS, sizeof(double), compare);
         of->idle_ms[width - 1] = times[width - 1][IDLE_ROUNDS / 2];
-        printf("width %d: idle median %.3f ms\n", width, of->idle_ms[width - 1]);
+        of->idle_sums[width - 1] += of->idle_ms[width - 1];
     }
+    of->blocks++;
     return status;
 }
 
@@ -181,15 +186,17 @@ static int answer(bench *of, enum way way, int64_t image, double deadline_ms, ta
     into->right += right;
     into->timely += right && took <= deadline_ms;
     into->width += result.width;
+    into->deadline_ms += deadline_ms;
     sleep_ms(took);
     return status;
 }
 
-static int serve(bench *of, int64_t requests)
+/* The requests from `first` to before `end`. */
+static int serve(bench *of, int64_t first, int64_t end)
 {
     const double least = 1.2 * of->idle_ms[0], most = 1.5 * of->idle_ms[of->groups - 1];
     int status = 0;
-    for (int64_t i = 0; i < requests && status == 0; i++) {
+    for (int64_t i = first; i < end && status == 0; i++) {
         const double share = draw((uint64_t)i, 0), deadline_ms = least * pow(most / least, share);
         const int64_t image = (int64_t)(draw((uint64_t)i, 1) * (double)of->count);
         int possible = of->groups;
@@ -217,9 +224,10 @@ static void print_row(const char *name, const tally row[WAYS])
 
 static void print_table(const bench *of)
 {
-    const double least = 1.2 * of->idle_ms[0], most = 1.5 * of->idle_ms[of->groups - 1];
     tally total[WAYS] = {{0}};
-    printf("%-22s", "deadline, ms");
+    for (int width = 1; width <= of->groups; width++)
+        printf("width %d: idle median %.3f ms\n", width, of->idle_sums[width - 1] / of->blocks);
+    printf("%-22s", "deadline, mean ms");
     for (int way = 0; way < WAYS; way++)
         printf(" | %-27s", way_names[way]);
     printf("\n%-22s", "");
@@ -228,10 +236,10 @@ static void print_table(const bench *of)
     printf("\n");
     for (int decile = 0; decile < DECILES; decile++) {
         char name[64];
-        snprintf(name, sizeof name, "%.3f to %.3f", least * pow(most / least, decile / 10.0),
-                 least * pow(most / least, (decile + 1) / 10.0));
-        if (of->tallies[decile][ANYTIME].requests)
-            print_row(name, of->tallies[decile]);
+        const tally *row = of->tallies[decile];
+        snprintf(name, sizeof name, "decile %d: %.3f", decile + 1, row->deadline_ms / (double)row->requests);
+        if (row->requests)
+            print_row(name, row);
         for (int way = 0; way < WAYS; way++) {
             const tally *from = &of->tallies[decile][way];
             total[way].requests += from->requests, total[way].late += from->late;
@@ -251,24 +259,32 @@ static void *keep_busy(void *unused)
     return unused;
 }
 
-static int run(bench *of, char **argv, bool disturbed)
+/* A block of requests, behind new idle medians. */
+static int run_block(bench *of, int64_t first, int64_t end, bool disturbed)
 {
     pthread_t thread;
-    int status = open_network(of, argv[1]);
-    if (status == 0)
-        status = read_images(of, argv[2]);
-    if (status == 0)
-        status = measure_idle(of);
+    int status = measure_idle(of);
     atomic_store(&busy, disturbed);
     if (status == 0 && disturbed && pthread_create(&thread, NULL, keep_busy, NULL) != 0)
         return PINION_ENOMEM;
-    if (status == 0) {
-        status = serve(of, strtoll(argv[4], NULL, 10));
-        if (disturbed) {
-            atomic_store(&busy, false);
-            pthread_join(thread, NULL);
-        }
+    if (status < 0)
+        return status;
+    status = serve(of, first, end);
+    if (disturbed) {
+        atomic_store(&busy, false);
+        pthread_join(thread, NULL);
     }
+    return status;
+}
+
+static int run(bench *of, char **argv, bool disturbed)
+{
+    const int64_t requests = strtoll(argv[4], NULL, 10);
+    int status = open_network(of, argv[1]);
+    if (status == 0)
+        status = read_images(of, argv[2]);
+    for (int64_t i = 0; i < requests && status == 0; i += BLOCK)
+        status = run_block(of, i, i + BLOCK < requests ? i + BLOCK : requests, disturbed);
     if (status == 0)
         print_table(of);
     return status;
