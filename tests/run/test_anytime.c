@@ -241,74 +241,6 @@ static void test_slow_spell(void **state)
     pinion_context_destroy(ctx);
 }
 
-/* The same values in falling order. */
-static void check_sorted(const pinion__forecast *of)
-{
-    for (int i = 0; i < of->count; i++) {
-        int seen = 0, there = 0;
-        for (int k = 0; k < of->count; k++) {
-            seen += of->value[k] == of->value[i];
-            there += of->sorted[k] == of->value[i];
-        }
-        assert_int_equal(seen, there);
-        assert_true(i == 0 || of->sorted[i] <= of->sorted[i - 1]);
-    }
-}
-
-/* Few runs exceed a forecast, and disturbed ones do not raise it unless they are many. */
-static void test_forecast(void **state)
-{
-    (void)state;
-    pinion__forecast forecast = {0};
-    assert_true(pinion__forecast_of(&forecast) == 0.0);
-    pinion__forecast_note(&forecast, -1.0);
-    pinion__forecast_note(&forecast, 0.0);
-    pinion__forecast_note(&forecast, (double)NAN);
-    pinion__forecast_note(&forecast, (double)INFINITY);
-    assert_int_equal(forecast.count, 0);
-    assert_true(pinion__forecast_of(&forecast) == 0.0);
-    pinion__forecast_note(&forecast, 2.0);
-    assert_true(pinion__forecast_of(&forecast) > 2.0);
-    for (int i = 0; i < 1000; i++) {
-        pinion__forecast_note(&forecast, 1.0 + 0.01 * (i * 7 % 100));
-        check_sorted(&forecast);
-    }
-    int more = 0;
-    for (int i = 0; i < PINION__FORECAST_WINDOW; i++)
-        more += forecast.value[i] > pinion__forecast_of(&forecast);
-    assert_int_equal(more, 1);
-    for (int i = 0; i < 8; i++)
-        pinion__forecast_note(&forecast, 1e6);
-    assert_true(pinion__forecast_of(&forecast) < 2.0);
-    pinion__forecast_note(&forecast, 1e6);
-    assert_true(pinion__forecast_of(&forecast) > 1e5);
-    for (int i = 0; i < PINION__FORECAST_WINDOW; i++)
-        pinion__forecast_note(&forecast, 1.0);
-    for (int i = 0; i < 2; i++) {
-        assert_true(pinion__forecast_of(&forecast) < 1.0 + 1e-9);
-        pinion__forecast_note(&forecast, 2.5); /* slower, not disturbed */
-    }
-    assert_true(pinion__forecast_of(&forecast) > 2.5 - 1e-9);
-}
-
-/* What was expected stands for the first runs that are missing: one that is disturbed does not decide alone. */
-static void test_first_forecasts(void **state)
-{
-    (void)state;
-    pinion__forecast forecast = {.expected = 1.25};
-    assert_true(pinion__forecast_of(&forecast) == 0.0);
-    pinion__forecast_note(&forecast, 20.0);
-    assert_true(pinion__forecast_of(&forecast) == 1.25);
-    pinion__forecast_note(&forecast, 1.5);
-    assert_true(pinion__forecast_of(&forecast) == 1.5);
-    for (int i = 0; i < 16; i++)
-        pinion__forecast_note(&forecast, 1.0);
-    assert_true(pinion__forecast_of(&forecast) == 1.5);
-    pinion__forecast plain = {0};
-    pinion__forecast_note(&plain, 20.0);
-    assert_true(pinion__forecast_of(&plain) > 20.0);
-}
-
 static double margin_of(const float *logits)
 {
     double best = -DBL_MAX, second = -DBL_MAX, sum = 0;
@@ -423,8 +355,6 @@ int main(void)
         cmocka_unit_test(test_first_runs),
         cmocka_unit_test(test_jumps),
         cmocka_unit_test(test_slow_spell),
-        cmocka_unit_test(test_forecast),
-        cmocka_unit_test(test_first_forecasts),
         cmocka_unit_test(test_margin),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_allocates_nothing),
