@@ -61,11 +61,12 @@ void targets_measure(targets *list)
     }
 }
 
-void targets_wake(const targets *list, const target *one)
+void targets_wake(targets *list, const target *one)
 {
-    for (int i = 0; i < list->count; i++)
-        pinion__workers_keep_awake(list->at[i].workers, false);
+    if (list->awake)
+        pinion__workers_keep_awake(list->awake, false);
     usleep(SLEEP_US);
-    if (one->processor->workers)
-        pinion__workers_keep_awake(one->workers, true);
+    list->awake = one->processor->workers;
+    if (list->awake)
+        pinion__workers_keep_awake(list->awake, true);
 }

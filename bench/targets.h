@@ -19,6 +19,7 @@ typedef struct targets {
     pinion__processors processors;
     target at[PINION__MAX_PROCESSORS];
     int count;
+    pinion__workers *awake; /* NULL: none */
 } targets;
 
 /* `processors` as for --processors. Prints a line for each. What goes wrong ends the program with a
@@ -32,6 +33,6 @@ void targets_check(const targets *list, int status);
 void targets_forget(targets *list);
 void targets_measure(targets *list);
 /* No threads keep awake but those of `one`, where it computes with them. */
-void targets_wake(const targets *list, const target *one);
+void targets_wake(targets *list, const target *one);
 
 #endif

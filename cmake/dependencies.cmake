@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Libraries of the system, all through pkg-config but pthreadpool, which has no file for it.
+# Libraries of the system, all through pkg-config.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
@@ -9,8 +9,3 @@ pkg_check_modules(JPEG REQUIRED IMPORTED_TARGET libjpeg)
 if(PINION_TESTS)
   pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 endif()
-find_path(PTHREADPOOL_INCLUDE_DIR pthreadpool.h REQUIRED)
-find_library(PTHREADPOOL_LIBRARY pthreadpool REQUIRED)
-add_library(pinion_pthreadpool INTERFACE)
-target_include_directories(pinion_pthreadpool SYSTEM INTERFACE ${PTHREADPOOL_INCLUDE_DIR})
-target_link_libraries(pinion_pthreadpool INTERFACE ${PTHREADPOOL_LIBRARY})

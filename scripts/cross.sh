@@ -17,7 +17,7 @@ mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
 source=$(cd "$(dirname "$0")/.." && pwd)
 export PINION_SYSROOT="$folder/sysroot"
-packages="libhwloc15 libhwloc-dev libpthreadpool0 libpthreadpool-dev libjansson4 libjansson-dev libpng16-16 libpng-dev
+packages="libhwloc15 libhwloc-dev libjansson4 libjansson-dev libpng16-16 libpng-dev
 libjpeg62-turbo libjpeg62-turbo-dev zlib1g zlib1g-dev libcmocka0 libcmocka-dev libudev1 libcap2"
 
 if [ ! -f "$PINION_SYSROOT/complete" ]; then

@@ -8,7 +8,7 @@ set -eu
 
 modules="hwloc jansson libpng libjpeg"
 optional=
-needed="gcc g++ cmake ninja-build pkg-config libhwloc-dev libpthreadpool-dev libjansson-dev libpng-dev libjpeg-dev"
+needed="gcc g++ cmake ninja-build pkg-config libhwloc-dev libjansson-dev libpng-dev libjpeg-dev"
 if [ "${1:-}" = --tests ]; then
     shift
     modules="$modules cmocka"
@@ -24,8 +24,7 @@ fi
 # What counts is that the tools and libraries are there, under whatever package name.
 has_everything() {
     command -v cmake >/dev/null && command -v ninja >/dev/null && command -v pkg-config >/dev/null &&
-        command -v "${CC:-cc}" >/dev/null && pkg-config --exists $modules &&
-        echo '#include <pthreadpool.h>' | "${CC:-cc}" -fsyntax-only -x c - 2>/dev/null
+        command -v "${CC:-cc}" >/dev/null && pkg-config --exists $modules
 }
 if has_everything 2>/dev/null; then
     needed=
@@ -68,12 +67,12 @@ fi
 
 [ -n "$(echo $needed)" ] || exit 0
 if command -v dnf >/dev/null 2>&1; then
-    echo "setup.sh: please install: dnf install gcc gcc-c++ cmake ninja-build pkgconf hwloc-devel pthreadpool-devel jansson-devel libpng-devel libjpeg-turbo-devel libcmocka-devel" >&2
+    echo "setup.sh: please install: dnf install gcc gcc-c++ cmake ninja-build pkgconf hwloc-devel jansson-devel libpng-devel libjpeg-turbo-devel libcmocka-devel" >&2
 elif command -v pacman >/dev/null 2>&1; then
-    echo "setup.sh: please install: pacman -S gcc cmake ninja pkgconf hwloc pthreadpool jansson libpng libjpeg-turbo cmocka" >&2
+    echo "setup.sh: please install: pacman -S gcc cmake ninja pkgconf hwloc jansson libpng libjpeg-turbo cmocka" >&2
 elif command -v brew >/dev/null 2>&1; then
-    echo "setup.sh: please install: brew install cmake ninja pkg-config hwloc pthreadpool jansson libpng jpeg-turbo cmocka" >&2
+    echo "setup.sh: please install: brew install cmake ninja pkg-config hwloc jansson libpng jpeg-turbo cmocka" >&2
 else
-    echo "setup.sh: no package manager is known here; needed are: a C compiler, cmake, ninja, pkg-config, hwloc, pthreadpool, jansson, libpng, libjpeg-turbo, cmocka" >&2
+    echo "setup.sh: no package manager is known here; needed are: a C compiler, cmake, ninja, pkg-config, hwloc, jansson, libpng, libjpeg-turbo, cmocka" >&2
 fi
 exit 1

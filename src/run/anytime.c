@@ -236,7 +236,10 @@ int pinion_runner_infer_anytime(pinion_runner *runner, const float *images, int 
     PINION_TRY(check_options(runner, options));
     PINION_TRY(pinion__runner_take_width(runner, &c.width));
     c.parts = (count + runner->plan->samples - 1) / runner->plan->samples;
-    PINION_TRY(run_parts(&c));
+    pinion__executor_keep_awake(runner->executor, true);
+    status = run_parts(&c);
+    pinion__executor_keep_awake(runner->executor, false);
+    PINION_TRY(status);
     const double answered_ms = c.elapsed_ms, ms = read_clock(&c);
     pinion__forecast_note(&runner->tail, ms - answered_ms);
     if (result)

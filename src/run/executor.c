@@ -340,8 +340,9 @@ static const pinion__processor *callers(const pinion__executor *executor)
 
 /* Where processors wait for each other, threads that wait by turning would take
  * each other's cores. */
-static void keep_awake(const pinion_plan *plan, bool awake)
+void pinion__executor_keep_awake(pinion__executor *executor, bool awake)
 {
+    const pinion_plan *plan = executor->plan;
     for (int i = 0; i < plan->processor_count && !plan->domain; i++)
         pinion__workers_keep_awake(plan->processors[i]->workers, awake);
 }
@@ -351,7 +352,7 @@ int pinion__executor_run(pinion__executor *executor, int first, int end, bool (*
 {
     cpu_set_t before;
     pinion__processor_enter(callers(executor), &before);
-    keep_awake(executor->plan, true);
+    pinion__executor_keep_awake(executor, true);
     pthread_mutex_lock(&executor->lock);
     executor->end = end;
     executor->gate = gate;
@@ -367,7 +368,7 @@ int pinion__executor_run(pinion__executor *executor, int first, int end, bool (*
     *passed = executor->passed;
     int status = executor->status;
     pthread_mutex_unlock(&executor->lock);
-    keep_awake(executor->plan, false);
+    pinion__executor_keep_awake(executor, false);
     pinion__thread_restore(&before);
     return status;
 }

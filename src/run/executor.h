@@ -25,6 +25,10 @@ void pinion__executor_destroy(pinion__executor *executor);
 int pinion__executor_run(pinion__executor *executor, int first, int end, bool (*gate)(void *user), void *user,
                          bool *passed);
 
+/* Threads stay awake while tasks run. With several runs soon after each other they may also be kept awake in between:
+ * until each call with true has had its one with false. */
+void pinion__executor_keep_awake(pinion__executor *executor, bool awake);
+
 /* Runs one task by itself and waits for it. */
 int pinion__executor_run_task(pinion__executor *executor, int t);
 

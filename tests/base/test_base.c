@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Tests of src/base: random numbers against published values, parallel loops, errors, allocation.
+ * Tests of src/base: random numbers against published values, errors, allocation.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +14,6 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/random.h"
-#include "base/workers.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -84,83 +83,6 @@ static void test_permutation(void **state)
         same += order[i] == other[i];
     }
     assert_true(fixed < 10 && same < 10);
-}
-
-typedef struct counted {
-    atomic_int visits[1000];
-    atomic_int bad_lane;
-    int threads;
-} counted;
-
-static void visit(void *user, size_t item, int lane)
-{
-    counted *count = user;
-    atomic_fetch_add(&count->visits[item], 1);
-    if (lane < 0 || lane >= count->threads)
-        atomic_store(&count->bad_lane, 1);
-}
-
-static void test_parallel(void **state)
-{
-    (void)state;
-    pinion_context *ctx = make_context();
-    for (int threads = 1; threads <= 4; threads++) {
-        pinion__workers *workers;
-        assert_int_equal(pinion__workers_create(ctx, threads, &workers), PINION_OK);
-        for (size_t items = 0; items <= 1000; items += 333) {
-            static counted count;
-            memset(&count, 0, sizeof count);
-            count.threads = threads;
-            pinion__parallel(workers, items, visit, &count);
-            for (size_t i = 0; i < 1000; i++)
-                assert_int_equal(atomic_load(&count.visits[i]), i < items);
-            assert_int_equal(atomic_load(&count.bad_lane), 0);
-        }
-        pinion__workers_destroy(workers);
-    }
-    pinion_context_destroy(ctx);
-}
-
-typedef struct caller {
-    pinion__workers *workers;
-    counted *count;
-    bool wrong;
-} caller;
-
-static void *call_often(void *user)
-{
-    caller *at = user;
-    for (int round = 1; round <= 200; round++) {
-        pinion__parallel(at->workers, 100, visit, at->count);
-        for (int i = 0; i < 100; i++)
-            at->wrong = at->wrong || atomic_load(&at->count->visits[i]) != round;
-    }
-    return NULL;
-}
-
-/* Loops of two callers on one set of workers: each is done when its call returns, each item once. */
-static void test_parallel_callers(void **state)
-{
-    (void)state;
-    pinion_context *ctx = make_context();
-    pinion__workers *workers;
-    static counted counts[2];
-    pthread_t threads[2];
-    caller callers[2];
-    assert_int_equal(pinion__workers_create(ctx, 2, &workers), PINION_OK);
-    for (int i = 0; i < 2; i++) {
-        counts[i].threads = 2;
-        callers[i] = (caller){.workers = workers, .count = &counts[i]};
-        assert_int_equal(pthread_create(&threads[i], NULL, call_often, &callers[i]), 0);
-    }
-    for (int i = 0; i < 2; i++)
-        pthread_join(threads[i], NULL);
-    for (int i = 0; i < 2; i++) {
-        assert_false(callers[i].wrong);
-        assert_int_equal(atomic_load(&counts[i].bad_lane), 0);
-    }
-    pinion__workers_destroy(workers);
-    pinion_context_destroy(ctx);
 }
 
 static void test_memory(void **state)
@@ -269,10 +191,9 @@ static void test_measure(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_philox),   cmocka_unit_test(test_normal),  cmocka_unit_test(test_permutation),
-        cmocka_unit_test(test_parallel), cmocka_unit_test(test_options), cmocka_unit_test(test_parallel_callers),
-        cmocka_unit_test(test_memory),   cmocka_unit_test(test_errors),  cmocka_unit_test(test_summary),
-        cmocka_unit_test(test_measure),
+        cmocka_unit_test(test_philox),  cmocka_unit_test(test_normal),  cmocka_unit_test(test_permutation),
+        cmocka_unit_test(test_options), cmocka_unit_test(test_memory),  cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_summary), cmocka_unit_test(test_measure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
