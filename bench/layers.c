@@ -86,7 +86,7 @@ static void run(const bench *b, trial *t)
         bench_onednn_run(t->peer);
 }
 
-static void take_turn(const bench *b, trial *t)
+static void take_turn(bench *b, trial *t)
 {
     targets_wake(&b->targets, t->on);
     int64_t start = pinion__now_ns(), now;
