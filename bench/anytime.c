@@ -22,7 +22,7 @@
 #include <time.h>
 
 enum way { ANYTIME, NARROW, FULL, WAYS };
-enum { DECILES = 10, IDLE_ROUNDS = 51, BLOCK = 250, MAX_CLASSES = 1000 };
+enum { DECILES = 10, IDLE_ROUNDS = 31, BLOCK = 50, MAX_CLASSES = 1000 };
 
 typedef struct tally {
     int64_t requests, late, right, timely, width; /* timely: right and in time */

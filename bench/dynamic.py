@@ -99,6 +99,11 @@ def cell(values):
     return f"{mean(values):.2f}{spread}"
 
 
+def width_of(name):
+    """The width that a network without groups stands beside."""
+    return int(name.split("(")[1][0]) if "static(" in name else GROUPS
+
+
 def show(table, seeds):
     print(f"{MODEL}, {GROUPS} groups: top-1 on the test part, mean and standard deviation of seeds {seeds}\n")
     print("| network | " + " | ".join(f"width {w}" for w in range(1, GROUPS + 1)) + " |")
@@ -110,10 +115,11 @@ def show(table, seeds):
         if not tested:
             best = [r["best"] for r in results if r and r.get("best") is not None]
             print(f"| {name} | best on the held-back images: {cell(best)} |" if best else f"| {name} | not there |")
-        elif tested[0].get("top1_per_width"):
-            print(f"| {name} | " + " | ".join(cell(v) for v in zip(*(r["top1_per_width"] for r in tested))) + " |")
         else:
-            print(f"| {name} | {cell([r['top1'] for r in tested])} |")
+            columns = [cell(values) for values in zip(*(r.get("top1_per_width") or [r["top1"]] for r in tested))]
+            if len(columns) == 1:
+                columns = [""] * (width_of(name) - 1) + columns
+            print(f"| {name} | " + " | ".join(columns + [""] * (GROUPS - len(columns))) + " |")
     print("\nSummed confidence of the right class, per cent of the images:\n")
     for name, results in table.items():
         tested = [r for r in results if r and r.get("confidence_per_width")]

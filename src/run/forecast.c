@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The forecast is an order statistic of the window: of 64 runs the second longest. A run that took several times the
- * median was disturbed - another program had the core - and the next one is no more likely to be than any other work
- * that might be done instead, so such runs count only where they are frequent. Of few runs it is the longest; what was
+ * The forecast is the longest of the last 64 runs that was not disturbed. A run that took several times the median was:
+ * another program had the core, and the next one is no more likely to be than any other work that might be done
+ * instead, so such runs count only where they are frequent. Of few runs it is a little more than the longest; what was
  * expected stands for those that are missing, so that one disturbed run among the first does not decide for long.
  */
 #include "run/forecast.h"
@@ -10,7 +10,7 @@
 #include <math.h>
 #include <stdbool.h>
 
-enum { EXCEEDING = 1, FEW = 16, PATIENCE = 32, RARE = 8 /* one in so many */ };
+enum { FEW = 16, PATIENCE = 32, RARE = 8 /* one in so many */ };
 static const double more_for_few = 1.1, halves_after = 128, disturbed_from = 3;
 
 /* A new value takes the place of one among `count`, or of a last one that is not there. */
@@ -49,7 +49,7 @@ static double find_high(const pinion__forecast *of)
         disturbed++;
     if (disturbed > count / RARE)
         disturbed = 0;
-    return (count < FEW ? more_for_few : 1) * find(of, disturbed + EXCEEDING * count / PINION__FORECAST_WINDOW);
+    return (count < FEW ? more_for_few : 1) * find(of, disturbed);
 }
 
 void pinion__forecast_note(pinion__forecast *forecast, double value)

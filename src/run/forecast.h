@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * How long a piece of work will take, from how long it took lately, in whatever unit: a value that few of the last runs
- * exceeded, unless they were disturbed. Work that is left out because of its forecast is not observed any more. Were a
- * slow spell remembered for ever, it would never be tried again; so when it is left out many times in a row the
+ * How long a piece of work will take, from how long it took lately, in whatever unit: a value that none of the last
+ * runs exceeded but those that were disturbed. Work that is left out because of its forecast is not observed any more.
+ * Were a slow spell remembered for ever, it would never be tried again; so when it is left out many times in a row the
  * forecast begins to move towards the shortest time seen, until a run exceeds it.
  */
 #ifndef PINION_RUN_FORECAST_H
@@ -15,7 +15,7 @@ typedef struct pinion__forecast {
     double sorted[PINION__FORECAST_WINDOW]; /* the same, the longest first */
     int count, next;
     double expected;  /* before any run was seen; 0: nothing was */
-    double high, low; /* few of them exceeded it; the shortest */
+    double high, low; /* none of them exceeded it but disturbed ones; the shortest */
     int left_out;     /* times since the last run */
     int lowered;      /* steps that the forecast has gone down since a run exceeded it */
 } pinion__forecast;
