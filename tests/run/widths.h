@@ -64,8 +64,10 @@ static inline bed make_bed_of(pinion_network *network, enum where where, const p
     b.by.devices = where == ON_MAPPED || where == ON_COPIED;
     if (b.by.devices)
         assert_int_equal(pinion__domain_create_simulated(b.m.ctx, where == ON_COPIED, &b.domain), PINION_OK);
+    const int threads = b.m.ctx->threads < 2 ? b.m.ctx->threads : 2;
     if (where == ON_CPU)
-        assert_int_equal(pinion__processor_create_cpu(b.m.ctx, 2, &b.m.processors[b.m.processor_count++]), PINION_OK);
+        assert_int_equal(pinion__processor_create_cpu(b.m.ctx, threads, &b.m.processors[b.m.processor_count++]),
+                         PINION_OK);
     else
         add_processors(&b.m, b.domain, &b.by);
     const pinion__plan_tuning tuning = {
