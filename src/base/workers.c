@@ -253,8 +253,11 @@ int pinion__workers_create(pinion_context *ctx, int threads, pinion__workers **o
     cpu_set_t cores; /* that this thread, and so its helpers, may use */
     PINION_FAIL_IF(threads > INSIDE, PINION_EINVAL, "%d threads; expected at most %d", threads, INSIDE);
     PINION_TRY(pinion__alloc_aligned(ctx, sizeof *workers, LINE, "a set of threads", &workers));
-    const bool is_known = sched_getaffinity(0, sizeof cores, &cores) == 0;
-    *workers = (pinion__workers){.ctx = ctx, .threads = threads, .cores = is_known ? CPU_COUNT(&cores) : 1};
+    if (sched_getaffinity(0, sizeof cores, &cores) != 0) {
+        CPU_ZERO(&cores);
+        CPU_SET(0, &cores); /* one, then; threads are not moved */
+    }
+    *workers = (pinion__workers){.ctx = ctx, .threads = threads, .cores = CPU_COUNT(&cores)};
     pthread_mutex_init(&workers->turn, NULL);
     pthread_mutex_init(&workers->lock, NULL);
     pthread_cond_init(&workers->called, NULL);
