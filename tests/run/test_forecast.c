@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Forecasts of how long work takes: what few runs exceed, disturbed runs, and the first ones.
+ * Forecasts of how long work takes: what no run exceeds, disturbed runs, and the first ones.
  */
 #include <math.h>
 #include <setjmp.h>

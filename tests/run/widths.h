@@ -64,6 +64,7 @@ static inline bed make_bed_of(pinion_network *network, enum where where, const p
     b.by.devices = where == ON_MAPPED || where == ON_COPIED;
     if (b.by.devices)
         assert_int_equal(pinion__domain_create_simulated(b.m.ctx, where == ON_COPIED, &b.domain), PINION_OK);
+    /* Two threads at most: a context of one thread makes a bed of one. */
     const int threads = b.m.ctx->threads < 2 ? b.m.ctx->threads : 2;
     if (where == ON_CPU)
         assert_int_equal(pinion__processor_create_cpu(b.m.ctx, threads, &b.m.processors[b.m.processor_count++]),
